@@ -1,0 +1,49 @@
+"""Login sessions. Each value comes from the environment; the comments say when to change it."""
+
+from config.env import boolean, choice, integer, optional, stop
+
+# Sessions live in the database: they survive a restart, and logout ends them at once.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+# Change it when two applications share one host name, or each will log the other's users out.
+SESSION_COOKIE_NAME = optional("SESSION_COOKIE_NAME", default="sessionid")
+
+# Seconds until a login expires, 14 days. Shorten it for an API that guards sensitive data.
+SESSION_COOKIE_AGE = integer("SESSION_COOKIE_AGE", default=1209600, minimum=60)
+
+# Leave it false where people expect to stay logged in; true ends the login with the browser.
+SESSION_EXPIRE_AT_BROWSER_CLOSE = boolean("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
+
+# Set true to count the age from the last request instead of from the login. It costs one
+# database write per request.
+SESSION_SAVE_EVERY_REQUEST = boolean("SESSION_SAVE_EVERY_REQUEST", default=False)
+
+# Set None only when the front end lives on another site (app.com calls api.org); Strict when
+# no link from elsewhere needs to arrive logged in.
+SESSION_COOKIE_SAMESITE = choice(
+    "SESSION_COOKIE_SAMESITE", default="Lax", choices=("Lax", "Strict", "None")
+)
+
+# Set false only for development over plain HTTP.
+SESSION_COOKIE_SECURE = boolean("SESSION_COOKIE_SECURE", default=True)
+
+# Set false only if a script on the page must read the cookie. It should not: any script that
+# gets onto the page could then steal the login.
+SESSION_COOKIE_HTTPONLY = boolean("SESSION_COOKIE_HTTPONLY", default=True)
+
+# Change it when the API shares its host name with something that must not see the cookie.
+SESSION_COOKIE_PATH = optional("SESSION_COOKIE_PATH", default="/")
+
+# Set it (.example.com) only if another host of the domain must receive the cookie too.
+SESSION_COOKIE_DOMAIN = optional("SESSION_COOKIE_DOMAIN") or None
+
+# The CSRF token of the admin is kept in the session, so there is no second cookie.
+CSRF_USE_SESSIONS = True
+
+# How often the worker deletes expired sessions.
+SESSION_CLEANUP_INTERVAL_SECONDS = integer(
+    "SESSION_CLEANUP_INTERVAL_SECONDS", default=3600, minimum=1
+)
+
+if SESSION_COOKIE_SAMESITE == "None" and not SESSION_COOKIE_SECURE:
+    stop("SESSION_COOKIE_SAMESITE", "can be None only while SESSION_COOKIE_SECURE is true.")

@@ -1,0 +1,45 @@
+import pytest
+from celery.app.defaults import DEFAULTS
+from kombu.transport.redis import Channel as RedisChannel
+
+from config.tests.test_settings import read
+
+_CELERY = "{name: getattr(s, name) for name in dir(s) if name.startswith('CELERY_')}"
+_JSON = f"json.loads(json.dumps({_CELERY}, default=str))"
+
+
+@pytest.fixture(scope="module", params=["amqp", "redis"])
+def broker_settings(request):
+    return request.param, read(_JSON, CELERY_BROKER_URL=f"{request.param}://u:p@h/1")
+
+
+def test_celery_knows_every_setting(broker_settings):
+    names = {name.removeprefix("CELERY_").lower() for name in broker_settings[1]}
+    assert names - set(DEFAULTS) == set()
+
+
+def test_no_task_is_acknowledged_before_it_ran(broker_settings):
+    settings = broker_settings[1]
+    assert settings["CELERY_TASK_ACKS_LATE"] is True
+    assert settings["CELERY_TASK_REJECT_ON_WORKER_LOST"] is True
+    assert settings["CELERY_WORKER_PREFETCH_MULTIPLIER"] == 1
+    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
+
+
+def test_each_broker_has_its_own_safety_settings(broker_settings):
+    kind, settings = broker_settings
+    options = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    if kind == "amqp":
+        assert settings["CELERY_TASK_DEFAULT_QUEUE_TYPE"] == "quorum"
+        assert settings["CELERY_TASK_DEFAULT_EXCHANGE_TYPE"] == "topic"
+        assert options == {"confirm_publish": True}
+    else:
+        assert "CELERY_TASK_DEFAULT_QUEUE_TYPE" not in settings
+        assert options["visibility_timeout"] > settings["CELERY_TASK_TIME_LIMIT"]
+        assert set(options) <= set(RedisChannel.from_transport_options)
+
+
+def test_the_interval_of_the_session_cleanup_is_settable():
+    schedule = "s.CELERY_BEAT_SCHEDULE['sessions-clear-expired']['schedule'].total_seconds()"
+    assert read(schedule) == 3600
+    assert read(schedule, SESSION_CLEANUP_INTERVAL_SECONDS="7") == 7

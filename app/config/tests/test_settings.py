@@ -1,0 +1,188 @@
+"""Each test starts a fresh interpreter, as a server does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from config.tests.environments import PRODUCTION
+
+_MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+
+
+def run(*command: str, **environment: str | None) -> subprocess.CompletedProcess:
+    """Run with production settings; None removes a variable."""
+    values = {"PATH": os.environ["PATH"], **PRODUCTION, **environment}
+    return subprocess.run(  # noqa: S603
+        command,
+        env={name: value for name, value in values.items() if value is not None},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def read(expression: str, **environment: str | None):
+    code = f"import json; from django.conf import settings as s; print(json.dumps({expression}))"
+    result = run(sys.executable, "-c", code, **environment)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_production_passes_the_deployment_check():
+    result = run(*_MANAGE, "check", "--deploy", "--fail-level", "WARNING")
+    assert result.returncode == 0, result.stderr
+    assert "no issues" in result.stdout + result.stderr
+
+
+REQUIRED = ["SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS", "CELERY_BROKER_URL"]
+MALFORMED = [
+    ("SECRET_KEY", "short"),
+    ("SECRET_KEY", "django-insecure-" + "abcdefgh" * 8),
+    ("SECRET_KEY", "a" * 60),
+    ("DATABASE_URL", "mysql://u:p@h/d"),
+    ("DATABASE_URL", "postgres://u:p@h"),
+    ("DATABASE_URL", "postgres://u:p@h:port/d"),
+    ("ALLOWED_HOSTS", "https://api.example.com"),
+    ("ALLOWED_HOSTS", "*"),
+    ("ALLOWED_HOSTS", ","),
+    ("CELERY_BROKER_URL", "sqs://key:pass@"),
+    ("CELERY_BROKER_URL", "amqp://"),
+    ("FRONTEND_ORIGINS", "app.example.com"),
+    ("FRONTEND_ORIGINS", "https://app.example.com/path"),
+    ("FRONTEND_ORIGINS", "https://app.example.com/"),
+    ("FRONTEND_ORIGINS", "https://app.example.com:443"),
+    ("FRONTEND_ORIGINS", "https://*.example.com"),
+    ("FRONTEND_ORIGINS", "*"),
+    ("FRONTEND_ORIGINS", "null"),
+    ("FRONTEND_ORIGINS", "http://app.example.com"),
+    ("FRONTEND_ORIGINS", "https://user@app.example.com"),
+    ("FRONTEND_ORIGINS", "https://app.example.com:70000"),
+    ("LOG_LEVEL", "loud"),
+    ("SECURE_SSL_REDIRECT", "maybe"),
+    ("SESSION_COOKIE_AGE", "two weeks"),
+    ("SESSION_COOKIE_SAMESITE", "Loose"),
+    ("SESSION_CLEANUP_INTERVAL_SECONDS", "0"),
+]
+
+
+@pytest.mark.parametrize("entry_point", ["manage.py", "wsgi", "celery"])
+@pytest.mark.parametrize("name", ["SECRET_KEY"])
+def test_every_entry_point_stops_with_one_sentence(name, entry_point):
+    command = {
+        "manage.py": [*_MANAGE, "check"],
+        "wsgi": [sys.executable, "-c", "import config.wsgi"],
+        "celery": [sys.executable, "-m", "celery", "-A", "styleguide_example.tasks", "report"],
+    }[entry_point]
+    result = run(*command, **{name: None})
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"Configuration: {name} is not set." in result.stderr
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_production_has_no_default_for(name):
+    result = run(sys.executable, "-c", "import config.django.production", **{name: None})
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Configuration: {name} is not set. Write ")
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), MALFORMED)
+def test_production_refuses(name, value, monkeypatch):
+    from config import env
+
+    readers = {
+        "SECRET_KEY": env.secret_key,
+        "DATABASE_URL": env.database,
+        "ALLOWED_HOSTS": env.hosts,
+        "CELERY_BROKER_URL": env.broker,
+        "FRONTEND_ORIGINS": env.origins,
+        "LOG_LEVEL": lambda name: env.choice(name, default="INFO", choices=("INFO", "DEBUG")),
+        "SECURE_SSL_REDIRECT": lambda name: env.boolean(name, default=True),
+        "SESSION_COOKIE_AGE": lambda name: env.integer(name, default=1, minimum=60),
+        "SESSION_COOKIE_SAMESITE": lambda name: env.choice(
+            name, default="Lax", choices=("Lax", "Strict", "None")
+        ),
+        "SESSION_CLEANUP_INTERVAL_SECONDS": lambda name: env.integer(name, minimum=1),
+    }
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=rf"^Configuration: {name} "):
+        readers[name](name)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL"])
+def test_a_refused_secret_is_not_printed(name):
+    result = run(sys.executable, "-c", "import config.django.production", **{name: "x://u:hush@h"})
+    assert result.returncode == 1
+    assert f"Configuration: {name} is " in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_session_cookie_for_other_sites_must_be_secure():
+    environment = {"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": "false"}
+    result = run(sys.executable, "-c", "import config.django.production", **environment)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Configuration: SESSION_COOKIE_SAMESITE ")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://u:p%40ss@db.example.com:5433/name", ["db.example.com", 5433, "p@ss", "name"]),
+        ("postgres://u:p@%2Frun%2Fpostgresql/name", ["/run/postgresql", "", "p", "name"]),
+        ("postgres://u:p@%2Ftmp%2FPG:5433/name", ["/tmp/PG", "5433", "p", "name"]),  # noqa: S108
+        ("postgresql:///name", ["", "", "", "name"]),
+    ],
+)
+def test_a_database_url_reaches(url, expected, monkeypatch):
+    from config.env import database
+
+    monkeypatch.setenv("DATABASE_URL", url)
+    config = database("DATABASE_URL")
+    assert [config[key] for key in ("HOST", "PORT", "PASSWORD", "NAME")] == expected
+    assert config["ENGINE"] == "django.db.backends.postgresql"
+
+
+def test_one_list_of_origins_feeds_cors_and_csrf():
+    origins = ["https://app.example.com", "http://localhost:3000"]
+    lists = "[s.CORS_ALLOWED_ORIGINS, s.CSRF_TRUSTED_ORIGINS]"
+    assert read(lists, FRONTEND_ORIGINS=" , ".join(origins)) == [origins, origins]
+
+
+def test_production_is_hardened():
+    values = read(
+        "[s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY, s.CSRF_USE_SESSIONS,"
+        " s.SECURE_SSL_REDIRECT, s.SECURE_HSTS_SECONDS, s.DATABASES['default']['CONN_MAX_AGE'],"
+        " s.DATABASES['default']['CONN_HEALTH_CHECKS']]"
+    )
+    assert values == [False, True, True, True, True, 31536000, 60, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check"),
+    [
+        ("SECURE_HSTS_SECONDS", "0", "security.W004"),
+        ("SECURE_HSTS_INCLUDE_SUBDOMAINS", "false", "security.W005"),
+        ("SECURE_SSL_REDIRECT", "false", "security.W008"),
+    ],
+)
+def test_a_relaxation_that_was_asked_for_does_not_fail_the_release(name, value, check):
+    silenced = read("s.SILENCED_SYSTEM_CHECKS", **{name: value})
+    assert silenced == ["security.W021", check]
+
+
+def test_local_settings_need_no_configuration():
+    nothing = dict.fromkeys(PRODUCTION)
+    nothing["DJANGO_SETTINGS_MODULE"] = "config.django.local"
+    assert read("[s.DEBUG, s.SESSION_COOKIE_SECURE]", **nothing) == [True, False]
+
+
+def test_without_a_choice_the_settings_are_those_of_production():
+    result = run(*_MANAGE, "diffsettings", DJANGO_SETTINGS_MODULE=None)
+    assert result.returncode == 0, result.stderr
+    assert "SETTINGS_MODULE = 'config.django.production'" in result.stdout

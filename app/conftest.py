@@ -1,0 +1,41 @@
+import pytest
+from django.test import Client
+
+from styleguide_example.users.models import User
+from styleguide_example.users.services import user_create
+
+PASSWORD = "correct horse battery 9"  # noqa: S105
+
+
+class ApiClient(Client):
+    """A browser's view of the API: through a proxy that ends TLS."""
+
+    def __init__(self, *, enforce_csrf_checks: bool = True):
+        super().__init__(
+            enforce_csrf_checks=enforce_csrf_checks,
+            HTTP_HOST="testserver",
+            HTTP_X_FORWARDED_PROTO="https",
+        )
+
+    def post_json(self, path: str, data: dict | None = None, **extra):
+        return self.post(path, data or {}, content_type="application/json", **extra)
+
+    def log_in(self, *, email: str, password: str = PASSWORD, **extra):
+        return self.post_json("/api/auth/login/", {"email": email, "password": password}, **extra)
+
+
+@pytest.fixture
+def api() -> ApiClient:
+    return ApiClient()
+
+
+@pytest.fixture
+def user(db) -> User:
+    return user_create(email="ada@example.com", password=PASSWORD)
+
+
+@pytest.fixture
+def api_logged_in(user: User) -> ApiClient:
+    client = ApiClient()
+    client.force_login(user)
+    return client

@@ -1,0 +1,32 @@
+from uuid import uuid4
+
+from django.contrib.auth import authenticate, login
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from styleguide_example.authentication.tasks import login_record
+from styleguide_example.common.exceptions import ApplicationError
+from styleguide_example.tasks.services import task_publish_on_commit
+from styleguide_example.users.models import User
+
+
+def auth_login(*, request: HttpRequest, email: str, password: str) -> User:
+    """Log in for as long as the session lives, and have the worker record it."""
+    # Outside the transaction: hashing takes long.
+    user = authenticate(request, username=email, password=password)
+    if user is None:
+        # The same words for an unknown address, a wrong password and an inactive user.
+        raise ApplicationError("Wrong email or password.")
+    with transaction.atomic():
+        # A login never continues a session: its key may be known to someone else.
+        request.session.flush()
+        login(request, user)
+        task_publish_on_commit(
+            task=login_record,
+            record_id=str(uuid4()),
+            user_id=user.id,
+            occurred_at=timezone.now().isoformat(),
+            request_id=request.request_id,
+        )
+    return user

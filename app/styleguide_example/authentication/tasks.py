@@ -1,0 +1,31 @@
+from datetime import datetime
+from importlib import import_module
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from styleguide_example.tasks import app
+from styleguide_example.users.services import login_record_create
+
+
+# The database may be away for a while: about half an hour of tries.
+@app.task(
+    autoretry_for=(OperationalError, InterfaceError),
+    retry_backoff=2,
+    retry_backoff_max=300,
+    max_retries=12,
+)
+def login_record(*, record_id: str, user_id: int, occurred_at: str, request_id: str) -> None:
+    login_record_create(
+        record_id=UUID(record_id),
+        user_id=user_id,
+        occurred_at=datetime.fromisoformat(occurred_at),
+        request_id=request_id,
+    )
+
+
+@app.task
+def sessions_clear_expired() -> None:
+    """Expired sessions log nobody in, but their rows stay until someone deletes them."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

@@ -1,0 +1,23 @@
+"""The Celery application: `celery -A styleguide_example.tasks worker`."""
+
+import logging.config
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.django.production")
+
+app = Celery("styleguide_example")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def logging_configure(**_kwargs) -> None:
+    """Having a receiver keeps Celery from adding its own handlers and formats."""
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)
