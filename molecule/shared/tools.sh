@@ -1,0 +1,77 @@
+#!/bin/sh
+# Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
+# Usage: tools.sh [hosts|tests]   "hosts" adds what booting hosts needs, and so wants root; "tests" what unit tests need.
+set -eu
+cd "$(dirname "$0")/../.."
+
+refuse() {
+    echo "$1" >&2
+    exit 1
+}
+
+# Each as command:package, since what is there need not come from a package.
+tools="git:git ssh:openssh-client /usr/bin/python3:python3"
+case "${1:-}" in
+hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
+tests) tools="$tools pg_virtualenv:postgresql" ;;
+esac
+
+command -v apt-get >/dev/null || refuse "This is not Debian or Ubuntu: run it in one, for example in a virtual machine."
+# shellcheck source=/dev/null
+. /etc/os-release
+case "$ID-${VERSION_CODENAME:-}" in
+debian-bookworm | debian-trixie | ubuntu-jammy | ubuntu-noble | ubuntu-resolute) ;;
+*) refuse "$PRETTY_NAME is not supported here: use Debian 12 or 13, or Ubuntu 22.04, 24.04 or 26.04." ;;
+esac
+[ "${1:-}" != hosts ] || [ "$(id -u)" -eq 0 ] || refuse "Booting hosts needs root: run the same command with sudo."
+free=$(df --output=avail --block-size=1M . | tail -1 | tr -d ' ')
+[ "$free" -ge 4096 ] || refuse "Only $free MiB are free here and 4096 are needed: free some space, then try again."
+
+# Never a version manager's: those follow .python-version, which is Heroku's.
+python=/usr/bin/python3
+missing=""
+for tool in $tools; do
+    command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
+done
+"$python" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+if [ -n "$missing" ]; then
+    [ "$(id -u)" -eq 0 ] || refuse "Not installed:$missing. Run: sudo apt-get install$missing"
+    echo "Installing$missing"
+    log=$(mktemp)
+    apt-get -o APT::Update::Error-Mode=any -o Acquire::Retries=1 -qq update >"$log" 2>&1 ||
+        refuse "The package archives do not answer; is there a network? apt said: $(tail -1 "$log")"
+    # A database server of its own would surprise whoever owns this machine: tests start a private one.
+    case "$missing" in *" postgresql"*)
+        mkdir -p /etc/postgresql-common/createcluster.d
+        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/slipway.conf
+        ;;
+    esac
+    # shellcheck disable=SC2086  # one word each
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >"$log" 2>&1 ||
+        refuse "apt could not install$missing: $(tail -3 "$log")"
+    rm -f "$log"
+fi
+
+# Build the virtual environment $1 from the compiled requirements $2, if it is not of them already.
+environment() {
+    cmp -s "$2" "$1/.requirements" && return
+    echo "Installing Python packages into $1"
+    log=$(mktemp)
+    {
+        { [ -x .cache/uv/bin/uv ] || {
+            /usr/bin/python3 -m venv .cache/uv &&
+                .cache/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+                    --requirement roles/application/files/uv.txt
+        }; } &&
+            .cache/uv/bin/uv venv --quiet --clear --python "$python" "$1" &&
+            .cache/uv/bin/uv pip sync --quiet --require-hashes --python "$1/bin/python" "$2"
+    } >"$log" 2>&1 || refuse "The packages of $2 could not be installed; is there a network? $(tail -1 "$log")"
+    cp "$2" "$1/.requirements"
+    rm -f "$log"
+}
+
+export UV_SYSTEM_CERTS=1
+# The system's own Python where it is new enough; Ubuntu 22.04's is not, and uv fetches one.
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || python='>=3.11,<3.15'
+environment .venv ansible/requirements.txt
+[ "${1:-}" != tests ] || environment .cache/app app/requirements/test.txt
