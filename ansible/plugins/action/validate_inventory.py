@@ -1,0 +1,264 @@
+"""Check every value that an inventory sets, before any host is touched, and report all that is wrong at once.
+
+One task, anywhere in a play without facts, checks all hosts; it runs on the controller, opens no connection and
+changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml` and what describes the project
+from `ansible/meta/project_specs.yml`. Beyond types and choices, the end of a variable's name is a promise about its
+value: CONVENTIONS lists them. A value whose option says `no_log: true` is never shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import ArgumentTypeError, ElementError
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+
+ROOT = Path(__file__).resolve().parents[3]
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
+ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{LABEL}(\.{LABEL})*)(:(?P<port>[1-9][0-9]{{0,4}}))?")
+EMAIL = re.compile(rf"[^@\s]+@{LABEL}(\.{LABEL})*")
+
+
+def is_whole(minimum, maximum=2**31):
+    return lambda value: isinstance(value, int) and minimum <= value <= maximum
+
+
+def is_match(pattern):
+    return lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))
+
+
+def is_origin(value):
+    parts = isinstance(value, str) and ORIGIN.fullmatch(value)
+    if not parts or int(parts["port"] or 1) > 65535:
+        return False
+    if (parts["scheme"], parts["port"]) in (("https", "443"), ("http", "80")):
+        return False
+    local = parts["host"] in ("localhost", "127.0.0.1") or parts["host"].endswith(".localhost")
+    return parts["scheme"] == "https" or local
+
+
+def is_name(value):
+    """A name of our own for a user, a database, units and folders."""
+    taken = ("root", "admin", "postgres", "rabbitmq", "www-data", "nobody")
+    return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value)) and value not in taken
+
+
+def is_environment(value):
+    shape = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+    return all(shape.fullmatch(str(name)) and isinstance(text, (str, int, float)) for name, text in value.items())
+
+
+NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no system user has"
+# What the end of a name promises: the test, the rule in words, an example.
+CONVENTIONS = {
+    "project_name": (is_name, NAME_RULE, "shop"),
+    "application_name": (is_name, NAME_RULE, "shop"),
+    "application_user": (is_name, NAME_RULE, "shop"),
+    "application_environment": (
+        is_environment,
+        "each name must be letters, digits and underscores, and each value text or a number",
+        {"EMAIL_HOST": "smtp.example.org"},
+    ),
+    "_port": (is_whole(1, 65535), "a port is a whole number from 1 to 65535", 8443),
+    "_seconds": (is_whole(1), "it must be a whole number of seconds above 0", 30),
+    "_days": (is_whole(1), "it must be a whole number of days above 0", 30),
+    "_count": (is_whole(1), "it must be a whole number above 0", 3),
+    "_per_minute": (is_whole(1), "it must be a whole number above 0", 60),
+    "_mb": (is_whole(0), "it must be a whole number of megabytes, 0 for none", 512),
+    "_percent": (is_whole(1, 100), "it must be a whole number from 1 to 100", 25),
+    "_path": (is_match(re.compile(r"/[^\0\n]*")), "it must be an absolute path", "/srv/example"),
+    "_domain": (is_match(HOST_NAME), "it must be a host name, without scheme, port or path", "api.example.org"),
+    "_email": (lambda value: value == "" or is_match(EMAIL)(value), "it must be an address", "ops@example.org"),
+    "_origins": (
+        lambda value: all(map(is_origin, value)),
+        "each origin must be scheme://host[:port] as a browser sends it: lower case, no path, no wildcard, no port "
+        "that the scheme implies, and https unless the host is localhost",
+        ["https://app.example.org"],
+    ),
+}
+DEFAULT_PORTS = {"project_http_port": 80, "project_https_port": 443}
+WORDS = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "an absolute path",
+    "str": "text; quote what YAML would read as something else",
+}
+SHAPES = {"list": list, "dict": dict, "path": str, "str": (str, int, float)}
+
+
+def read_specs(root):
+    """Every option by name: {name: (the file in group_vars/all that sets it, option)}."""
+    project = root / "ansible/meta/project_specs.yml"
+    specs = {name: ("project", option) for name, option in yaml.safe_load(project.read_text()).items()}
+    for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
+        options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}
+        specs |= {name: (path.parts[-3], option) for name, option in options.items()}
+    return specs
+
+
+def read_prefixes(root):
+    return sorted({"project", *(path.name for path in root.glob("roles/*") if path.is_dir())})
+
+
+def is_secret(option):
+    return bool(option.get("no_log")) or any(map(is_secret, (option.get("options") or {}).values()))
+
+
+def sample(name, option):
+    """A value that would pass, to show in a message."""
+    if option.get("no_log"):
+        return f"{{{{ vault_{name} }}}}"
+    convention = next((example for end, (_, _, example) in CONVENTIONS.items() if name.endswith(end)), None)
+    kind = option.get("type", "str")
+    if option.get("choices"):
+        value = option["choices"][0]
+    elif option.get("options"):
+        value = {key: sample(key, part) for key, part in option["options"].items() if part.get("required")}
+    else:
+        value = convention or {"int": 10, "float": 0.5, "bool": True, "dict": {}}.get(kind, "example")
+    return value if kind != "list" or isinstance(value, list) else [value]
+
+
+def broken_rule(name, option, value):
+    """The rule that `value` breaks, in words, or None."""
+    kind = option.get("type", "str")
+    if value is None or (option.get("required") and value in ("", [], {})):
+        return "it must not be empty"
+    if not isinstance(value, SHAPES.get(kind, object)) or (isinstance(value, bool) and kind in ("str", "int", "float")):
+        return f"it must be {WORDS[kind]}"
+    outcome = ArgumentSpecValidator({name: option}).validate({name: value})
+    for error in outcome.errors.errors:
+        if type(error) is ArgumentTypeError:
+            return f"it must be {WORDS.get(kind, kind)}"
+        if type(error) is ElementError:
+            return f"each element must be {WORDS.get(option['elements'], option['elements'])}"
+        return "it does not fit its specification" if is_secret(option) else error.msg.rstrip(".")
+    value = outcome.validated_parameters[name]
+    rules = (rule for end, (accepts, rule, _) in CONVENTIONS.items() if name.endswith(end) and not accepts(value))
+    return next(rules, None)
+
+
+def advice(name, option):
+    return f"Write for example `{name}: {json.dumps(sample(name, option), ensure_ascii=False)}`."
+
+
+def describe_value(name, option, value, where):
+    """A sentence about a value that its option does not allow, or None."""
+    if not (rule := broken_rule(name, option, value)):
+        return None
+    shown = "hidden" if is_secret(option) else json.dumps(value, ensure_ascii=False, default=str)
+    shown = shown if len(shown) <= 120 else shown[:117] + "..."
+    return f"{name} is {shown}, in {where()}: {rule}. {advice(name, option)}"
+
+
+def describe_unknown(name, specs, prefixes, where):
+    """A sentence about a name that no role knows although it looks as if one should, or None."""
+    alike = difflib.get_close_matches(name, specs, n=1, cutoff=0.8)
+    ours = name.startswith(tuple(f"{prefix}_" for prefix in prefixes))
+    misspelt = alike and difflib.get_close_matches(name.split("_")[0], prefixes, cutoff=0.8)
+    if name in specs or not (ours or misspelt):
+        return None
+    return f"{name}, in {where()}, is not known." + (f" Did you mean {alike[0]}?" if alike else " Remove it.")
+
+
+def describe_failure(name, option, error, where, folder):
+    """A sentence about a value that cannot be computed."""
+    if missing := re.search(r"'(\w+)' is undefined", str(error)):
+        file = f"{folder}/group_vars/all/{'vault' if missing[1].startswith('vault_') else 'project'}.yml"
+        return f"{name}, in {where()}, needs {missing[1]}, which is not defined: add it to {file}."
+    reason = "it cannot be computed" if is_secret(option) else str(error).splitlines()[0].rstrip(".")
+    return f"{name}, in {where()}: {reason}. {advice(name, option)}"
+
+
+def describe_missing(name, file, option, folder):
+    description = option["description"] if isinstance(option["description"], str) else option["description"][0]
+    return f"{name} is missing in {folder}/group_vars/all/{file}.yml: {description} {advice(name, option)}"
+
+
+def find(name, folder, host, groups):
+    """Where `name` is set for `host`, as file:line, the strongest place first."""
+    setting = re.compile(rf"(^|[\s{{,\"']){name}[\"']?\s*[:=]")
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in ("", ".ini", ".json", ".yaml", ".yml")]
+    files = [path for path in files if path.is_file() and ".secrets" not in path.relative_to(folder).parts]
+    scopes = [f"host_vars/{host}", *(f"group_vars/{group}" for group in groups), "group_vars/all", ""]
+    for scope in scopes:
+        for path in files:
+            inner = path.relative_to(folder).as_posix()
+            if re.match(rf"{re.escape(scope)}(\.|/|$)" if scope else r"(?!host_vars/|group_vars/)", inner):
+                for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                    if setting.search(line) and not line.lstrip().startswith("#"):
+                        return f"{brief(path)}:{number}"
+    return "the command line"
+
+
+def brief(path):
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+class ActionModule(ActionBase):
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        self.specs, self.prefixes = read_specs(ROOT), read_prefixes(ROOT)
+        self.defaults = {}
+        for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
+            self.defaults |= self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+        hosts, found, seen = task_vars["groups"]["all"], {}, set()
+        for host in hosts:
+            variables = task_vars["hostvars"].raw_get(host)
+            folder = Path(variables.get("inventory_dir") or Path.cwd())
+            seen |= set(variables)
+            for sentence in self.problems(host, variables, folder):
+                found.setdefault(sentence, []).append(host)
+        for name, (file, option) in self.specs.items():
+            if hosts and option.get("required") and name not in seen:
+                found[describe_missing(name, file, option, brief(folder))] = hosts
+        lines = [line if len(on) == len(hosts) else f"{line} (On {', '.join(on)}.)" for line, on in found.items()]
+        if lines:
+            message = "\n- ".join(["The inventory needs a change:", *lines])
+            result |= {"failed": True, "problems": lines, "msg": message}
+        return result | {"changed": False}
+
+    def problems(self, host, variables, folder):
+        """Sentences about what `host` gets from its inventory."""
+        # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
+        known = {name: value for name, value in variables.items() if name != "ansible_facts"}
+        templar = Templar(loader=self._loader, variables={**self.defaults, **known})
+        ports = dict(DEFAULT_PORTS)
+        for name, raw in sorted(variables.items()):
+            spec = self.specs.get(name)
+            if raw is None and spec and self.defaults.get(name, "") is None:
+                continue
+            where = partial(find, name, folder, host, variables["group_names"])
+            if not spec:
+                if sentence := describe_unknown(name, self.specs, self.prefixes, where):
+                    yield sentence
+                continue
+            try:
+                value = templar.template(raw)
+            except AnsibleError as error:
+                if "'ansible_facts' is undefined" not in str(error):
+                    yield describe_failure(name, spec[1], error, where, brief(folder))
+                continue
+            if sentence := describe_value(name, spec[1], value, where):
+                yield sentence
+            elif name in ports:
+                ports[name] = int(value)
+        if len(set(ports.values())) < len(ports):
+            where = find("project_https?_port", folder, host, variables["group_names"])
+            yield f"{' and '.join(ports)} are both {ports['project_http_port']}, in {where}: each needs its own port."
