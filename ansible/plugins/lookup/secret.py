@@ -1,0 +1,47 @@
+"""Look up a generated secret of the inventory."""
+
+import contextlib
+import os
+import secrets
+import string
+import tempfile
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = """
+name: secret
+short_description: Look up a generated secret of the inventory
+description:
+  - Returns the content of C(.secrets/NAME) in the inventory's folder, and generates it when it is not there.
+  - The file appears whole or not at all, so a killed run leaves neither an empty secret nor a lock.
+options:
+  _terms: {description: Names of the secrets., required: true}
+author: Slipway contributors
+"""
+
+LENGTH = 50
+ALPHABET = string.ascii_letters + string.digits
+
+
+def secret(folder, name):
+    """Read the secret `name` in `folder`; generate it first when there is none."""
+    path = folder / name
+    if not path.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".") as draft:
+            draft.write("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+            draft.flush()
+            # Whoever links first has made the secret; the others read it.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, path)
+    return path.read_text().strip()
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        folder = (variables or {}).get("inventory_dir")
+        if not folder:
+            raise AnsibleError("A generated secret needs an inventory folder to live in: pass -i inventories/<name>.")
+        return [secret(Path(folder) / ".secrets", name) for name in terms]
