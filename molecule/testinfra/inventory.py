@@ -1,0 +1,76 @@
+"""Hand an inventory to testinfra.
+
+testinfra reads `ansible-inventory --list`, which leaves templates such as {{ inventory_dir }} as they are, and opens
+a new connection for each command. Here Ansible itself computes the variables, and each host keeps one connection,
+through which commands run as root. Only what describes the connection and the project is computed: no secret.
+"""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+from ansible import constants
+from ansible.cli import CLI
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+from testinfra import get_hosts
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+PREFIXES = ("ansible_", "project_")
+MULTIPLEXING = "-o ControlMaster=auto -o ControlPersist=120s -o ControlPath={folder}/%C -o ServerAliveInterval=5"
+
+
+def read(path, sockets):
+    """The inventory at `path` in the shape of `ansible-inventory --list`, with values computed."""
+    loader = DataLoader()
+    identities = constants.DEFAULT_VAULT_IDENTITY_LIST
+    loader.set_vault_secrets(CLI.setup_vault_secrets(loader, vault_ids=identities, auto_prompt=False))
+    inventory = InventoryManager(loader, sources=[str(path)])
+    manager = VariableManager(loader, inventory)
+    variables = {}
+    for host in inventory.get_hosts("all"):
+        raw = manager.get_vars(host=host)
+        templar = Templar(loader, raw)
+        own = {name: templar.template(raw[name]) for name in raw if name.startswith(PREFIXES)}
+        arguments = f"{own.get('ansible_ssh_extra_args', '')} {MULTIPLEXING.format(folder=sockets)}"
+        variables[host.name] = {
+            **{name: value for name, value in own.items() if isinstance(value, (str, int, list, dict))},
+            "ansible_ssh_extra_args": arguments.strip(),
+            "ansible_host": own.get("ansible_host", host.name),
+            "ansible_become": True,
+            "inventory_dir": raw["inventory_dir"],
+        }
+    groups = {name: {"hosts": members} for name, members in inventory.get_groups_dict().items()}
+    return {"_meta": {"hostvars": variables}, **groups}
+
+
+def machines(path, pattern, sockets):
+    """The hosts of the inventory at `path` that `pattern` names; sockets of connections lie in `sockets`."""
+    AnsibleRunner.get_runner(path).inventory = read(path, sockets)
+    return get_hosts(pattern.split(","), connection="ansible", ansible_inventory=path)
+
+
+def variables(host):
+    return host.ansible.get_variables()
+
+
+def groups(host):
+    return set(variables(host)["group_names"])
+
+
+def ssh(host, *options):
+    """The words of an SSH command to `host` that opens a connection of its own."""
+    values = variables(host)
+    words = ["ssh", "-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+    words += shlex.split(values.get("ansible_ssh_common_args", ""))
+    if key := values.get("ansible_ssh_private_key_file"):
+        words += ["-i", key]
+    return [*words, "-o", f"Port={values.get('ansible_port', 22)}", *options, values["ansible_host"]]
+
+
+def hang_up(sockets):
+    """Close the connections whose sockets lie in `sockets`."""
+    for path in Path(sockets).glob("*"):
+        subprocess.run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "any"], capture_output=True, check=False)

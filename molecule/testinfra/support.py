@@ -1,0 +1,175 @@
+"""What the tests share: an HTTP client for a host, questions to it, and patience."""
+
+import http.client
+import json
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import inventory
+
+# What fails while a service is away: the network, HTTP, or SSH itself.
+AWAY = (OSError, http.client.HTTPException, RuntimeError)
+
+
+def eventually(question, *, seconds, pause=0.3):
+    """Ask until the answer is true, and return it; fail when it is not after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            last = question()
+        except AWAY as problem:
+            last = type(problem).__name__
+            satisfied = False
+        else:
+            satisfied = bool(last)
+        if satisfied:
+            return last
+        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {last!r}"
+        time.sleep(pause)
+
+
+class Secret(str):
+    """Text that a failing test does not print."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return "[hidden]"
+
+
+@dataclass(frozen=True)
+class Administrator:
+    email: str
+    password: Secret
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def request_id(self):
+        return self.headers["X-Request-ID"]
+
+    @property
+    def session_cookie(self):
+        """The name and value to send back."""
+        return Secret(self.headers["Set-Cookie"].split(";")[0])
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site on one host, reached at the host's address whatever DNS says of the domain."""
+
+    address: str
+    domain: str
+    http_port: int
+    https_port: int
+    authority: Path = field(repr=False)
+
+    def context(self):
+        """Trust the inventory's own authority where it has one, else those of this machine."""
+        return ssl.create_default_context(cafile=self.authority if self.authority.exists() else None)
+
+    def host_header(self, port, default):
+        return self.domain if port == default else f"{self.domain}:{port}"
+
+    def open(self, *, scheme="https", context=None):
+        """A connection that is ready for requests."""
+        port = self.https_port if scheme == "https" else self.http_port
+        link = socket.create_connection((self.address, port), timeout=15)
+        if scheme == "https":
+            link = (context or self.context()).wrap_socket(link, server_hostname=self.domain)
+        connection = http.client.HTTPConnection(self.domain, port)
+        connection.sock = link
+        return connection
+
+    def ask(self, method, path, *, scheme="https", host=None, cookie=None, data=None, headers=(), connection=None):
+        own = self.host_header(*((self.https_port, 443) if scheme == "https" else (self.http_port, 80)))
+        sent = {"Host": host or own, "User-Agent": "testinfra", **dict(headers)}
+        if cookie:
+            sent["Cookie"] = cookie
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        used = connection or self.open(scheme=scheme)
+        try:
+            used.request(method, path, body=None if data is None else json.dumps(data), headers=sent)
+            answer = used.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            if connection is None:
+                used.close()
+
+    def get(self, path, **options):
+        return self.ask("GET", path, **options)
+
+    def login(self, person):
+        return self.ask("POST", "/api/auth/login/", data={"email": person.email, "password": person.password})
+
+
+# --- questions to a host -----------------------------------------------------------------------------------------
+
+
+def events(host, request_id):
+    """The journal's JSON events about one request, each with the `unit` that wrote it."""
+    assert re.fullmatch(r"[\w-]+", request_id)
+    lines = host.run(f"journalctl --since=-5min --output=json --grep={request_id}").stdout.splitlines()
+    entries = [entry for entry in map(json.loads, lines) if str(entry["MESSAGE"]).startswith("{")]
+    return [{**json.loads(entry["MESSAGE"]), "unit": entry["_SYSTEMD_UNIT"]} for entry in entries]
+
+
+def slot(host):
+    """The slot that serves: blue or green."""
+    return host.check_output("basename $(readlink /srv/slipway/current)")
+
+
+def processes(host):
+    """The application's processes that belong on this host."""
+    return [name for name in ("web", "worker", "beat") if name in inventory.groups(host)]
+
+
+def main_pid(host, unit):
+    """The unit's main process; 0 where there is none."""
+    return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
+
+
+# Runs on the host: the password never leaves it, and is never an argument.
+QUERY = """
+import json, shlex, sys, psycopg2
+lines = open("/srv/slipway/current/environment").read().splitlines()
+values = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+url = shlex.split(values["DATABASE_URL"])[0]
+sql, options = sys.argv[1], json.loads(sys.argv[2])
+try:
+    connection = psycopg2.connect(url, connect_timeout=5, **options)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    rows = cursor.fetchall() if cursor.description else []
+    print(json.dumps({"rows": rows, "error": None}, default=str))
+except psycopg2.Error as error:
+    print(json.dumps({"rows": None, "error": error.pgcode or str(error)}))
+"""
+
+
+def query(host, sql, **options):
+    """What PostgreSQL answers the application's role: `rows`, or the `error` (its SQLSTATE, or the refusal)."""
+    arguments = (QUERY, sql, json.dumps(options))
+    return json.loads(host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments))
+
+
+def executed(host, request_id):
+    """Whether the worker carried out the task that this login sent."""
+    assert re.fullmatch(r"[\w-]+", request_id)
+    sql = f"SELECT count(*) FROM users_loginrecord WHERE request_id = '{request_id}'"  # noqa: S608 - checked above
+    return query(host, sql)["rows"] == [[1]]

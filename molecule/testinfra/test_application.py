@@ -1,0 +1,298 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import Administrator, Secret, events, eventually, executed, main_pid, query, slot
+
+pytestmark = pytest.mark.units("slipway-*")
+
+web = pytest.mark.group("web")
+worker = pytest.mark.group("worker")
+beat = pytest.mark.group("beat")
+PROCESSES = [pytest.param(name, marks=pytest.mark.group(name)) for name in ("web", "worker", "beat")]
+CURRENT = "/srv/slipway/current"
+
+
+# --- the API, as a client sees it ----------------------------------------------------------------------------------
+
+
+@web
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
+def test_the_api_answers_over_https(site, path):
+    answer = site.get(path)
+    assert answer.status == 200
+    assert answer.json["status"] == "ok"
+
+
+@web
+def test_the_api_runs_the_release_of_a_commit(host, site):
+    """The name of the release is the beginning of a commit that this checkout knows."""
+    release = site.get("/health/ready/").json["release"]
+    assert release == host.check_output(f"basename $(readlink --canonicalize {CURRENT}/release)")
+    command = ["git", "-c", "safe.directory=*", "-C", Path(__file__).parent, "cat-file", "-t", release]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "commit\n"
+
+
+@web
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/auth/me/", 401),
+        ("GET", "/api/users/", 401),
+        ("GET", "/api/auth/login/", 405),
+        ("GET", "/api/no-such-thing/", 404),
+        ("GET", "/admin/", 302),
+        ("GET", "/admin/login/", 200),
+    ],
+)
+def test_a_stranger_gets(site, method, path, status):
+    assert site.ask(method, path).status == status
+
+
+@web
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Referrer-Policy", "same-origin")],
+)
+def test_an_answer_carries(site, header, value):
+    assert site.get("/api/auth/me/").headers.get_all(header) == [value]
+
+
+@pytest.fixture(scope="module")
+def login(site, administrator):
+    """The answer to one login, after which the session is open."""
+    answer = eventually(lambda: (found := site.login(administrator)).status != 429 and found, seconds=20)
+    assert answer.status == 200
+    return answer
+
+
+@web
+@pytest.mark.destructive
+def test_a_wrong_password_is_refused(site, administrator):
+    answer = site.login(Administrator(administrator.email, Secret("wrong")))
+    assert answer.status == 400
+    assert answer.headers["Set-Cookie"] is None
+
+
+@web
+@pytest.mark.destructive
+def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(login):
+    value, *attributes = login.headers["Set-Cookie"].split("; ")
+    assert value.startswith("sessionid=")
+    assert {"HttpOnly", "Secure", "SameSite=Lax", "Path=/"} <= set(attributes)
+    assert not any(attribute.startswith("Domain") for attribute in attributes)
+
+
+@web
+@pytest.mark.destructive
+def test_the_cookie_says_who_one_is(site, login, administrator):
+    answer = site.get("/api/auth/me/", cookie=login.session_cookie)
+    assert (answer.status, answer.json["email"], answer.json["is_admin"]) == (200, administrator.email, True)
+
+
+@web
+@pytest.mark.destructive
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ("email=testinfra@example.com", True),
+        ("email=TESTINFRA@example.com&is_admin=true", True),
+        ("email=testinfra@example.com&is_admin=false", False),
+        ("email=nobody@example.com", False),
+        ("id={id}", True),
+        ("id=0", False),
+    ],
+)
+def test_the_list_of_users_filters(site, login, filters, found):
+    mine = site.get("/api/auth/me/", cookie=login.session_cookie).json
+    answer = site.get(f"/api/users/?{filters.format(**mine)}", cookie=login.session_cookie)
+    expected = [{name: mine[name] for name in ("id", "email", "is_admin")}] if found else []
+    assert answer.json["results"] == expected
+
+
+@web
+@pytest.mark.destructive
+@pytest.mark.parametrize(("page", "shown"), [("limit=1", 1), ("limit=1&offset=1000000", 0)])
+def test_the_list_of_users_is_given_in_pages(site, login, page, shown):
+    answer = site.get(f"/api/users/?{page}", cookie=login.session_cookie)
+    assert len(answer.json["results"]) == shown
+    assert answer.json["count"] >= 1
+
+
+@web
+@pytest.mark.destructive
+def test_a_wrong_filter_is_named(site, login):
+    answer = site.get("/api/users/?is_admin=perhaps", cookie=login.session_cookie)
+    assert answer.status == 400
+    assert list(answer.json["extra"]["fields"]) == ["is_admin"]
+
+
+@web
+@pytest.mark.destructive
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_logout_ends_the_session_on_the_server(site, administrator, method):
+    opened = eventually(lambda: (found := site.login(administrator)).status == 200 and found, seconds=20)
+    assert site.ask(method, "/api/auth/logout/", cookie=opened.session_cookie).status == 200
+    assert site.get("/api/auth/me/", cookie=opened.session_cookie).status == 401
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+@web
+@worker
+@pytest.mark.destructive
+def test_a_task_that_the_api_sends_is_executed_by_the_worker(host, login):
+    """It leaves a row that only the worker writes."""
+    assert eventually(lambda: executed(host, login.request_id), seconds=15)
+
+
+@web
+@worker
+@pytest.mark.destructive
+def test_the_proxy_the_api_and_the_worker_log_the_same_request_id(host, login):
+    expected = {"nginx", "slipway-web", "slipway-worker"}
+
+    def units():
+        return expected <= {
+            event["unit"].split("@")[0].removesuffix(".service") for event in events(host, login.request_id)
+        }
+
+    assert eventually(units, seconds=15)
+
+
+@beat
+def test_beat_runs_its_periodic_task(host):
+    """Its trace is in the database, unless beat has not run for as long as the task's interval."""
+    seconds = "every * CASE period WHEN 'seconds' THEN 1 WHEN 'minutes' THEN 60 WHEN 'hours' THEN 3600 ELSE 86400 END"
+    sql = (
+        f"SELECT enabled, total_run_count, extract(epoch FROM now() - last_run_at)::int, {seconds} "  # noqa: S608
+        "FROM django_celery_beat_periodictask JOIN django_celery_beat_intervalschedule interval "
+        "ON interval.id = interval_id WHERE name = 'sessions-clear-expired'"
+    )
+    ((enabled, count, ago, interval),) = query(host, sql)["rows"]
+    assert enabled
+    if interval <= 60:
+        eventually(lambda: query(host, sql)["rows"][0][1] > count, seconds=interval + 10)
+        return
+    started = f"systemctl show --property=ActiveEnterTimestamp --value slipway-beat@{slot(host)}"
+    age = int(host.check_output(f'echo $(($(date +%s) - $(date --date="$({started})" +%s)))'))
+    if age <= interval:
+        pytest.skip(f"due every {interval} s, and beat runs since {age} s")
+    assert count > 0
+    assert ago <= interval + 60
+
+
+# --- units and releases --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("place", ["serving", "idle"])
+def test_exactly_one_slot_runs_now_and_after_a_boot(host, name, place):
+    serving = slot(host)
+    assert serving in ("blue", "green")
+    named = serving if place == "serving" else {"blue": "green", "green": "blue"}[serving]
+    units = [f"slipway-{name}@{named}.service", *([f"slipway-web@{named}.socket"] if name == "web" else [])]
+    active = host.run(f"systemctl is-active {' '.join(units)}").stdout.split()
+    enabled = host.run(f"systemctl is-enabled {' '.join(units)}").stdout.split()
+    expected = ("active", "enabled") if place == "serving" else ("inactive", "disabled")
+    assert [*zip(active, enabled, strict=True)] == [expected] * len(units)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_unit_is_sandboxed(host, name):
+    """The lower the better; a unit without any sandboxing has 9.6."""
+    lines = host.run(f"systemd-analyze security --no-pager slipway-{name}@{slot(host)}.service").stdout.splitlines()
+    exposure = next(line for line in lines if "Overall exposure level" in line).split(":")[1].split()[0]
+    assert float(exposure) <= 2.0
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_runs_as_its_own_user(host, name):
+    pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
+    assert host.check_output(f"ps -o user= -o group= -p {pid}").split() == ["slipway", "slipway"]
+
+
+def test_the_user_cannot_log_in(host):
+    user = host.user("slipway")
+    assert user.shell == "/usr/sbin/nologin"
+    assert host.check_output("passwd --status slipway").split()[1] == "L"
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_cannot_change_its_own_release(host, name):
+    """As the process sees the file system: also what belongs to its user is read-only."""
+    pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
+    assert pid
+    writable = "find -L /srv/slipway /etc/slipway /usr/local /var/lib -maxdepth 6 -writable -not -type s 2>/dev/null"
+    inside = f"nsenter --target={pid} --mount setpriv --reuid=slipway --regid=slipway --clear-groups"
+    assert host.run(f"cd / && {inside} sh -c 'test -w /tmp && echo looked; {writable}'").stdout == "looked\n"
+
+
+def test_a_release_belongs_to_root(host):
+    """Except for the static files, which the release itself collects."""
+    listing = f"find {CURRENT}/release/ -not -user root -not -path '*/staticfiles*'"
+    assert host.check_output(listing) == ""
+
+
+# --- secrets -------------------------------------------------------------------------------------------------------
+
+
+def test_only_root_reads_the_environment(host):
+    file = host.file(host.check_output(f"readlink --canonicalize {CURRENT}/environment"))
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
+
+
+# Runs on the host and names what it found, never the secret itself.
+SECRETS = r"""
+import json, re, shlex, subprocess, sys, urllib.parse
+lines = open("/srv/slipway/current/environment").read().splitlines()
+values = {name: shlex.split(value)[0] for name, value in (line.split("=", 1) for line in lines if line[:1].isupper())}
+secrets = {name: urllib.parse.urlsplit(values[name]).password for name in ("DATABASE_URL", "CELERY_BROKER_URL")}
+secrets["SECRET_KEY"] = values["SECRET_KEY"]
+text = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True, errors="replace").stdout
+print(json.dumps([len(text) > 0, sorted(name for name, secret in secrets.items() if secret in text)]))
+"""
+
+
+@pytest.mark.units
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["ps", "axww"], id="arguments of processes"),
+        pytest.param(["journalctl", "--since=-1day", "--output=cat", "--all"], id="journal"),
+        pytest.param(["systemctl", "show", "slipway-*"], id="properties of units"),
+        pytest.param(["grep", "-rs", "-e", "", "/etc/systemd/system", "/var/log/apt"], id="units"),
+    ],
+)
+def test_no_secret_is_in_the(host, command):
+    seen, found = json.loads(host.check_output("python3 -c %s %s", SECRETS, json.dumps(command)))
+    assert seen
+    assert found == []
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_nobody_else_reads_the_environment_of_a_process(host, name):
+    pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
+    assert host.run(f"runuser -u nobody -- cat /proc/{pid}/environ").stderr.strip().endswith("Permission denied")
+    assert host.run(f"cat /proc/{pid}/environ").rc == 0
+
+
+# --- the operator's command ----------------------------------------------------------------------------------------
+
+
+def test_the_operators_command_finds_nothing_to_complain_about(host):
+    answer = host.run("slipway-manage check --deploy --fail-level WARNING")
+    assert answer.rc == 0
+    assert "System check identified no issues" in answer.stdout + answer.stderr
+
+
+def test_the_operators_command_asks_a_stranger_to_become_root(host):
+    answer = host.run("cd / && runuser -u nobody -- /usr/local/bin/slipway-manage check")
+    assert answer.rc == 1
+    assert answer.stderr == "Become root first: sudo slipway-manage check\n"
+
+
+def test_no_migration_waits(host):
+    assert host.run("slipway-manage migrate --check").rc == 0

@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+
+def test_the_host_runs_without_a_failed_unit(host):
+    assert host.run("systemctl list-units --failed --plain --no-legend").stdout == ""
+
+
+def test_no_package_is_half_installed(host):
+    assert host.run("dpkg --audit").stdout == ""
+
+
+def test_the_time_zone_is_utc(host):
+    assert host.check_output("readlink --canonicalize /etc/localtime") == "/usr/share/zoneinfo/Etc/UTC"
+    assert host.check_output("date +%Z") == "UTC"
+
+
+def test_the_clock_is_kept_in_time(host):
+    assert host.service("systemd-timesyncd").is_enabled
+
+
+@pytest.mark.units("systemd-journald")
+def test_the_journal_survives_a_reboot(host):
+    identifier = host.check_output("cat /etc/machine-id")
+    assert host.file(f"/var/log/journal/{identifier}/system.journal").exists
+    assert "Storage=persistent" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
+
+
+def test_the_journal_cannot_fill_the_disk(host):
+    assert "SystemMaxUse=500M" in host.check_output("systemd-analyze cat-config systemd/journald.conf").splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'APT::Periodic::Update-Package-Lists "1";',
+        'APT::Periodic::Unattended-Upgrade "1";',
+        'Unattended-Upgrade::Automatic-Reboot "false";',
+        'DPkg::Options:: "--force-confold";',
+    ],
+)
+def test_apt_upgrades_by_itself_and_asks_nobody(host, line):
+    """The effective value counts: another file could have the last word."""
+    key = line.split()[0].rstrip(":")
+    assert line in host.check_output("apt-config dump %s", key).splitlines()
+
+
+@pytest.mark.parametrize("timer", ["apt-daily.timer", "apt-daily-upgrade.timer"])
+def test_the_timer_of_upgrades_runs(host, timer):
+    assert host.service(timer).is_enabled
+    assert host.service(timer).is_running
+
+
+@pytest.fixture(scope="module")
+def needrestart(host):
+    """What needrestart would restart without asking: {unit: 1 or 0}, as its own program decides."""
+    units = "slipway-web@blue slipway-worker@green slipway-beat@blue postgresql@17-main rabbitmq-server ssh nginx cron"
+    program = r"""
+        our %nrconf = (override_rc => {});
+        do "/etc/needrestart/conf.d/slipway.conf" // die $@ || $!;
+        for my $unit (@ARGV) {
+            my @rules = grep { "$unit.service" =~ /$_/ } keys %{$nrconf{override_rc}};
+            print "$unit ", (grep { !$nrconf{override_rc}{$_} } @rules) ? 0 : 1, "\n";
+        }
+    """
+    lines = host.check_output(f"perl -e %s {units}", program).splitlines()
+    return {unit: json.loads(value) for unit, value in map(str.split, lines)}
+
+
+@pytest.mark.parametrize(
+    "unit", ["slipway-web@blue", "slipway-worker@green", "slipway-beat@blue", "postgresql@17-main", "rabbitmq-server"]
+)
+def test_an_upgrade_does_not_restart_what_a_release_switches(needrestart, unit):
+    assert needrestart[unit] == 0
+
+
+@pytest.mark.parametrize("unit", ["ssh", "nginx", "cron"])
+def test_an_upgrade_restarts_everything_else(needrestart, unit):
+    assert needrestart[unit] == 1

@@ -1,0 +1,74 @@
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.group("broker"), pytest.mark.units("rabbitmq-server")]
+
+
+@pytest.fixture(scope="module")
+def definitions(host):
+    """What the broker itself says of users, permissions and queues; without the hashes of passwords."""
+    everything = json.loads(host.check_output("rabbitmqctl --quiet export_definitions -"))
+    for user in everything["users"]:
+        del user["password_hash"]
+    return everything
+
+
+@pytest.fixture(scope="module")
+def logins(host):
+    """Which user and password the broker accepts."""
+    pairs = {"slipway": "wrong", "guest": "guest"}
+    commands = [
+        f"(rabbitmqctl --quiet authenticate_user {user} {word}; echo {user} $?) &" for user, word in pairs.items()
+    ]
+    lines = host.run(" ".join(commands) + " wait").stdout.splitlines()
+    codes = dict(line.split() for line in lines if line.split()[0] in pairs)
+    return {user: codes[user] == "0" for user in pairs}
+
+
+@pytest.fixture(scope="module")
+def listeners(host):
+    """Where the broker's programs listen, by port."""
+    lines = host.check_output("ss --no-header --listening --tcp --numeric").splitlines()
+    places = [line.split()[3].rsplit(":", 1) for line in lines]
+    return {port: {place for place, other in places if other == port} for _, port in places}
+
+
+@pytest.mark.parametrize("port", ["5672", "25672", "4369"])
+def test_the_broker_listens_on_loopback_only(listeners, port):
+    assert listeners[port] == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("port", ["15672", "15692", "5671", "1883", "61613"])
+def test_the_broker_listens_on_no_further_port(listeners, port):
+    assert port not in listeners
+
+
+def test_there_is_one_user_and_it_is_no_administrator(definitions):
+    assert [(user["name"], user["tags"]) for user in definitions["users"]] == [("slipway", [])]
+
+
+def test_the_user_is_confined_to_its_virtual_host(definitions):
+    assert [(entry["user"], entry["vhost"]) for entry in definitions["permissions"]] == [("slipway", "slipway")]
+
+
+@pytest.mark.parametrize("user", ["slipway", "guest"])
+def test_a_guessed_password_is_refused(logins, user):
+    assert not logins[user]
+
+
+def test_tasks_wait_in_a_quorum_queue(definitions):
+    """The kind that loses nothing in a power cut."""
+    kinds = {queue["name"]: queue["arguments"].get("x-queue-type") for queue in definitions["queues"]}
+    assert kinds["default"] == "quorum"
+
+
+def test_only_root_reads_the_hash_of_the_password(host):
+    file = host.file("/etc/rabbitmq/definitions.json")
+    assert (file.user, file.mode) == ("root", 0o600)
+
+
+@pytest.mark.parametrize("unit", ["rabbitmq-server.service", "epmd.socket"])
+def test_the_broker_returns_after_a_boot(host, unit):
+    assert host.check_output(f"systemctl is-enabled {unit}") == "enabled"
+    assert host.check_output(f"systemctl is-active {unit}") == "active"

@@ -1,0 +1,97 @@
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import inventory
+import pytest
+
+pytestmark = pytest.mark.units("nftables", "fail2ban")
+
+CLOSED = {"PostgreSQL": 5432, "AMQP": 5672, "RabbitMQ's web pages": 15672, "Erlang": 25672, "Erlang's mapper": 4369}
+# A port on which a test listens itself, and an address that is nobody's (RFC 5737).
+SPARE_PORT = 9999
+NOBODY = "192.0.2.1"
+
+
+def is_open(address, port):
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def seen(host):
+    """Which ports another host reaches over the network."""
+    variables = inventory.variables(host)
+    ports = [
+        int(variables.get("ansible_port", 22)),
+        int(variables.get("project_http_port", 80)),
+        int(variables.get("project_https_port", 443)),
+        *CLOSED.values(),
+    ]
+    address = variables["ansible_host"]
+    with ThreadPoolExecutor(len(ports)) as pool:
+        return dict(zip(ports, pool.map(lambda port: is_open(address, port), ports), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("variable", "default"),
+    [
+        ("ansible_port", 22),
+        pytest.param("project_http_port", 80, marks=pytest.mark.group("web")),
+        pytest.param("project_https_port", 443, marks=pytest.mark.group("web")),
+    ],
+)
+def test_another_host_reaches(host, seen, variable, default):
+    assert seen[int(inventory.variables(host).get(variable, default))]
+
+
+@pytest.mark.parametrize("service", CLOSED)
+def test_another_host_does_not_reach(seen, service):
+    assert not seen[CLOSED[service]]
+
+
+@pytest.mark.destructive
+def test_another_host_does_not_reach_a_port_that_no_rule_names(host):
+    unit = "slipway-test-listener"
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} python3 -m http.server {SPARE_PORT}")
+    try:
+        inside = f"for i in $(seq 50); do bash -c ': </dev/tcp/127.0.0.1/{SPARE_PORT}' && exit; sleep 0.1; done; false"
+        assert host.run(inside).rc == 0, "the test's own listener did not start"
+        assert not is_open(inventory.variables(host)["ansible_host"], SPARE_PORT)
+    finally:
+        host.run(f"systemctl stop {unit}")
+
+
+@pytest.mark.parametrize("chain", ["input", "forward"])
+def test_what_no_rule_names_is_dropped(host, chain):
+    listing = json.loads(host.check_output(f"nft --json list chain inet slipway {chain}"))["nftables"]
+    assert [part["chain"]["policy"] for part in listing if "chain" in part] == ["drop"]
+
+
+def test_new_ssh_connections_are_limited(host):
+    ruleset = host.check_output("nft list chain inet slipway input")
+    assert "add @ssh_clients { ip saddr limit rate over 60/minute burst 60 packets } drop" in ruleset
+    assert "add @ssh_clients6 { ip6 saddr limit rate over 60/minute burst 60 packets } drop" in ruleset
+
+
+@pytest.mark.parametrize("unit", ["nftables", "fail2ban"])
+def test_the_firewall_returns_after_a_boot(host, unit):
+    assert host.service(unit).is_enabled
+    assert host.service(unit).is_running
+
+
+def test_the_ban_list_watches_ssh(host):
+    assert "Status for the jail: sshd" in host.check_output("fail2ban-client status sshd")
+
+
+@pytest.mark.destructive
+def test_a_banned_address_is_in_the_kernel(host):
+    host.check_output(f"fail2ban-client set sshd banip {NOBODY}")
+    try:
+        assert NOBODY in host.check_output("nft list ruleset")
+    finally:
+        host.check_output(f"fail2ban-client set sshd unbanip {NOBODY}")
+    assert NOBODY not in host.check_output("nft list ruleset")

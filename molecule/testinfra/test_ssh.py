@@ -1,0 +1,79 @@
+import subprocess
+
+import inventory
+import pytest
+
+pytestmark = pytest.mark.units("ssh")
+
+
+def knock(host, *options):
+    """What an SSH client of this machine is told by the host."""
+    command = [*inventory.ssh(host, *options), "true"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture(scope="module")
+def effective(host):
+    """sshd's settings, as it reads them itself."""
+    lines = host.check_output("sshd -T").splitlines()
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("permitrootlogin", "no"),
+        ("passwordauthentication", "no"),
+        ("kbdinteractiveauthentication", "no"),
+        ("permitemptypasswords", "no"),
+        ("authenticationmethods", "publickey"),
+        ("x11forwarding", "no"),
+        ("allowagentforwarding", "no"),
+        ("allowtcpforwarding", "no"),
+        ("maxauthtries", "4"),
+        ("logingracetime", "30"),
+    ],
+)
+def test_sshd_is_set(effective, name, value):
+    assert effective[name] == value
+
+
+@pytest.mark.parametrize("name", ["ciphers", "macs", "kexalgorithms"])
+@pytest.mark.parametrize("weak", ["cbc", "sha1", "md5", "3des", "umac-64", "hmac-sha2-256,"])
+def test_sshd_offers_nothing_weak(effective, name, weak):
+    assert weak not in effective[name] + ","
+
+
+def test_an_administrator_logs_in_with_a_key(host):
+    user = inventory.variables(host).get("ansible_user", "root")
+    assert knock(host, "-o", f"User={user}", "-o", "PreferredAuthentications=publickey").returncode == 0
+
+
+@pytest.mark.parametrize("user", ["root", "postgres", "nobody"])
+def test_nobody_is_offered_a_password(host, user):
+    """A client that offers nothing hears what it might have offered."""
+    answer = knock(host, "-o", f"User={user}", "-o", "PreferredAuthentications=none")
+    assert answer.returncode == 255
+    assert "Permission denied (publickey)." in answer.stderr
+
+
+@pytest.fixture
+def key(host):
+    """A key that sshd would accept for root and for the administrator, if its own rules let it."""
+    user = inventory.variables(host).get("ansible_user", "root")
+    files = f"/root/.ssh/authorized_keys ~{user}/.ssh/authorized_keys"
+    host.check_output(
+        "umask 077; mkdir -p /root/.ssh && rm -f /root/probe* && ssh-keygen -q -t ed25519 -N '' -C probe -f /root/probe"
+        f" && tee -a {files} < /root/probe.pub"
+    )
+    yield "/root/probe"
+    host.check_output(f"sed -i '/ probe$/d' {files} && rm -f /root/probe*")
+
+
+@pytest.mark.destructive
+def test_root_is_refused_even_with_an_authorized_key(host, key):
+    """Over loopback, which the ban list ignores. That an administrator gets in shows that the way itself is open."""
+    user = inventory.variables(host).get("ansible_user", "root")
+    options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    assert host.run(f"ssh {options} -i {key} {user}@127.0.0.1 true || exit 1").rc == 0
+    assert host.run(f"ssh {options} -i {key} root@127.0.0.1 true || exit 1").rc == 1
