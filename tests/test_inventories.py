@@ -1,0 +1,41 @@
+"""A misspelt or misplaced variable fails here, before it fails on a host."""
+
+import pytest
+from repository import INVENTORIES, ROLES, ROOT, load, options, project_options
+
+KNOWN = {"project": set(project_options()), **{role: set(options(role)) for role in ROLES}}
+PREFIXES = {"ansible": "ansible_", "vault": "vault_"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id="/".join(path.relative_to(ROOT / "inventories").parts))
+        for name in INVENTORIES
+        for path in sorted((ROOT / "inventories" / name).glob("*_vars/**/*.yml"))
+    ],
+)
+def test_variables_lie_in_the_file_of_the_role_that_reads_them(path):
+    for name in load(path):
+        if path.stem in PREFIXES:
+            assert name.startswith(PREFIXES[path.stem])
+        elif path.parent.name in (
+            "group_vars",
+            "host_vars",
+        ):  # One file for a group or a host holds all its differences.
+            assert any(name in names for names in KNOWN.values()) or name.startswith("ansible_")
+        else:
+            assert path.stem in KNOWN, f"{path.name} is named after no role"
+            assert name in KNOWN[path.stem], f"role {path.stem} does not know {name}"
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_all_inventories_have_the_same_shape(name):
+    folder = ROOT / "inventories" / name
+    assert load(folder / "hosts.yml"), "hosts.yml names the machines"
+    assert load(folder / "group_vars/all/project.yml"), "group_vars/all/project.yml says what differs"
+
+
+def test_no_variables_lie_beside_the_playbooks():
+    # They would silently beat the inventory's.
+    assert not [*(ROOT / "ansible").glob("group_vars"), *(ROOT / "ansible").glob("host_vars")]

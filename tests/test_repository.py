@@ -1,0 +1,100 @@
+"""What holds for the repository as a whole."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repository import ROOT, tracked
+
+FILES = tracked()
+REGISTRIES = re.compile(
+    r"(pypi\.org|pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com"
+    r"|(deb|security)\.debian\.org|(archive|security|ports)\.ubuntu\.com)(?!\w)"
+)
+DECISION_LINES = 60
+
+
+def ids(paths):
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
+
+
+def lines_with(pattern):
+    """Where a pattern occurs in tracked files, as file:line."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in FILES
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def starts_with_shebang(path):
+    return path.read_bytes()[:2] == b"#!"
+
+
+def test_nothing_names_a_path_of_the_machine_it_was_written_on():
+    homes = {str(Path.home())} - {"/root", "/"}
+    assert not lines_with("|".join(rf"{re.escape(path)}(?![\w-])" for path in {str(ROOT), *homes}))
+
+
+def test_nothing_names_a_package_registry():
+    # Which mirror serves a machine is that machine's own affair.
+    assert not lines_with(REGISTRIES)
+
+
+@pytest.mark.parametrize("path", ids(path for path in FILES if path.suffix == ".in"))
+def test_everything_asked_for_is_pinned_with_hashes(path):
+    wanted = re.findall(r"^([A-Za-z0-9][\w.-]*)", path.read_text(), re.MULTILINE)
+    locked = path.with_suffix(".txt").read_text().replace("\\\n", " ").splitlines()
+    entries = [line for line in locked if line.strip() and not line.lstrip().startswith("#")]
+    unpinned = [line for line in entries if not re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ .*--hash=sha256:", line)]
+    assert not unpinned
+    assert {normal(name) for name in wanted} <= {normal(re.split(r"[\[=]", line)[0]) for line in entries}
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_changelog_collects_what_is_not_released():
+    assert re.search(r"^## \[?Unreleased\]?", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", ids(path for path in FILES if path.parent == ROOT / "docs/decisions"))
+def test_a_decision_is_one_page_of_the_usual_form(path):
+    assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name)
+    text = path.read_text()
+    assert re.match(r"# [^\d\W]", text), "the number is in the file's name only"
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert len(text.splitlines()) <= DECISION_LINES
+    assert len([*path.parent.glob(f"{path.name[:4]}-*")]) == 1
+
+
+@pytest.mark.parametrize("path", ids(path for path in FILES if os.access(path, os.X_OK)))
+def test_what_is_executable_says_what_executes_it(path):
+    assert starts_with_shebang(path)
+
+
+# Ansible copies a module to the host and starts it there, by its first line.
+MODULES = ROOT / "ansible/plugins/modules"
+SCRIPTS = [path for path in FILES if starts_with_shebang(path) and path.suffix != ".j2" and path.parent != MODULES]
+
+
+@pytest.mark.parametrize("path", ids(SCRIPTS))
+def test_what_has_an_interpreter_is_executable(path):
+    assert os.access(path, os.X_OK)
+
+
+def is_shell(path):
+    # A template is no script before it is rendered.
+    return path.suffix != ".j2" and re.match(rb"#!.*\b(ba|da)?sh\b", path.read_bytes().split(b"\n")[0])
+
+
+@pytest.mark.parametrize("path", ids(path for path in FILES if is_shell(path)))
+def test_shell_scripts_pass_shellcheck(path):
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,200 @@
+"""What holds for every role, so that who knows one knows all."""
+
+import re
+
+import pytest
+import validate_inventory
+import yaml
+from repository import (
+    ROLES,
+    ROOT,
+    all_options,
+    defaults,
+    expressions,
+    load,
+    options,
+    project_options,
+    task_files,
+    tasks,
+)
+
+FIXED_TASK_FILES = {"main", "install", "configure", "service"}
+TASK_FILE_LINES = 60
+TYPES = {
+    "_port": {"int"},
+    "_seconds": {"int"},
+    "_days": {"int"},
+    "_count": {"int"},
+    "_mb": {"int"},
+    "_per_minute": {"int"},
+    "_percent": {"int"},
+    "_enabled": {"bool"},
+    "_path": {"str", "path"},
+    "_origins": {"list"},
+}
+CONFIDENTIAL = r"(vault_\w+|\w*(_password|_secret|_secret_key|_token))"
+HEADER = (
+    re.compile(r"{{ ansible_managed \| comment(\(['\"]\w+['\"]\))? }}$"),
+    re.compile(
+        r".*Role {{ ansible_role_name }}\. Change it in group_vars/all/{{ ansible_role_name }}\.yml, not here\."
+    ),
+)
+
+every_role = pytest.mark.parametrize("role", ROLES)
+every_spec = pytest.mark.parametrize(
+    "entries", [options(role) for role in ROLES] + [project_options()], ids=[*ROLES, "project"]
+)
+every_task_file = pytest.mark.parametrize(
+    ("role", "path"),
+    [pytest.param(role, path, id=f"{role}/{path.stem}") for role in ROLES for path in task_files(role)],
+)
+every_template = pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=f"{path.parts[-3]}/{path.name}") for path in sorted(ROOT.glob("roles/*/templates/**/*.j2"))],
+)
+
+
+@every_role
+def test_what_is_optional_has_a_default_and_what_is_required_has_none(role):
+    optional = {name for name, option in options(role).items() if not option.get("required")}
+    assert set(defaults(role)) == optional
+
+
+@every_spec
+def test_specs_leave_values_to_the_defaults(entries):
+    assert not [name for name, option in all_options(entries) if "default" in option]
+
+
+@every_spec
+def test_every_option_has_a_type_and_a_meaning(entries):
+    assert not [name for name, option in all_options(entries) if not (option.get("description") and option.get("type"))]
+
+
+@every_spec
+def test_every_list_says_what_its_elements_are(entries):
+    assert not [name for name, option in all_options(entries) if option["type"] == "list" and "elements" not in option]
+
+
+@every_spec
+def test_the_end_of_a_name_and_its_type_agree(entries):
+    for name, option in all_options(entries):
+        for end, types in TYPES.items():
+            assert not name.endswith(end) or option["type"] in types, f"{name} is not of type {' or '.join(types)}"
+
+
+@every_spec
+def test_secrets_are_marked(entries):
+    assert not [
+        name for name, option in all_options(entries) if re.fullmatch(CONFIDENTIAL, name) and not option.get("no_log")
+    ]
+
+
+@every_role
+def test_names_begin_with_the_role(role):
+    assert not [name for name in options(role) if not name.startswith(f"{role}_")]
+    inner = load(ROOT / "roles" / role / "vars/main.yml")
+    assert not [name for name in inner if not name.startswith(f"__{role}_")]
+
+
+@every_role
+def test_written_out_defaults_pass_the_check_of_the_inventory(role):
+    for name, value in defaults(role).items():
+        if value is not None and "{{" not in str(value):
+            assert validate_inventory.broken_rule(name, options(role)[name], value) is None, f"{name}: {value}"
+
+
+@every_role
+def test_the_readme_answers_the_same_questions(role):
+    text = (ROOT / "roles" / role / "README.md").read_text()
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[:3] == ["Outcome", "Example", "Idempotence and roll-back"]
+
+
+@every_role
+def test_task_files_have_the_usual_names(role):
+    names = {path.stem for path in task_files(role)}
+    assert "main" in names
+    assert len(names - FIXED_TASK_FILES) <= 2, f"more than two subject files: {sorted(names - FIXED_TASK_FILES)}"
+
+
+@every_role
+def test_main_only_imports_and_every_task_file_is_imported(role):
+    folder = ROOT / "roles" / role / "tasks"
+    for task in load(folder / "main.yml"):
+        assert {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task), f"{task} imports nothing"
+        assert task.get("tags"), f"{task['name']} has no tags"
+    text = "\n".join(path.read_text() for path in task_files(role))
+    imported = set(re.findall(r"(?:import|include)_tasks:\s+(?:file:\s+)?(\w+)\.yml", text))
+    for choice in re.findall(r'include_tasks:\s+(?:file:\s+)?"{{ (\w+) }}\.yml"', text):
+        imported |= set(options(role)[choice]["choices"])
+    assert imported == {path.stem for path in task_files(role)} - {"main"}
+
+
+@every_task_file
+def test_a_task_file_fits_on_a_page(role, path):
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) <= TASK_FILE_LINES
+
+
+@every_task_file
+def test_tasks_are_named_after_their_file(role, path):
+    prefix = "" if path.stem == "main" else rf"{path.stem} \| "
+    for task, _ in tasks(load(path)):
+        assert re.fullmatch(rf"{prefix}[A-Z].*[^.]", task.get("name", "")), f"{path}: {task.get('name', task)}"
+
+
+def secrets(role):
+    """A pattern of every name in a role that stands for a secret, also through another variable."""
+    names = {name for name, option in options(role).items() if option.get("no_log")}
+    for task, hidden in (found for path in task_files(role) for found in tasks(load(path))):
+        names |= set(task.get("ansible.builtin.set_fact", {}) if hidden else ())
+    inner = {**defaults(role), **load(ROOT / "roles" / role / "vars/main.yml")}
+    known = None
+    while known != names:
+        known, pattern = set(names), rf"\b({'|'.join([CONFIDENTIAL, *sorted(names)])})\b"
+        # The hash of a secret gives nothing away.
+        names |= {
+            name for name, text in inner.items() if re.search(pattern, expressions(str(text).split("| hash(")[0]))
+        }
+    return pattern
+
+
+def what_it_reads(role, task):
+    """The expressions of a task, and of the templates that it renders."""
+    own = {key: value for key, value in task.items() if key not in ("block", "rescue", "always", "name")}
+    text = yaml.safe_dump(own, width=1000)
+    bare = " ".join(str(own.get(key, "")) for key in ("when", "until", "changed_when", "failed_when", "loop"))
+    templates = [
+        path.read_text()
+        for path in (ROOT / "roles" / role / "templates").rglob("*.j2")
+        if path.name in text or (".j2" in text and path.stem in str(own.get("loop", "")))
+    ]
+    return " ".join([bare, *map(expressions, [text, *templates])])
+
+
+@every_task_file
+def test_tasks_that_carry_a_secret_hide_what_they_print(role, path):
+    pattern = secrets(role)
+    for task, hidden in tasks(load(path)):
+        found = re.search(pattern, what_it_reads(role, task))
+        assert hidden or not found, f"{task['name']} uses {found and found[0]} without no_log"
+
+
+@every_template
+def test_a_template_says_who_wrote_the_file_and_where_to_change_it(path):
+    if path.name.endswith(".json.j2"):  # JSON has no comments.
+        return
+    folder = path.parent
+    if any(re.search(rf"{{% (include|import) '{path.name}'", other.read_text()) for other in folder.rglob("*.j2")):
+        return  # A part of another template, which carries the header.
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#!")]
+    for pattern, line in zip(HEADER, lines, strict=False):
+        assert pattern.match(line), f"{line!r} is not the header"
+
+
+def test_roles_support_what_the_play_admits():
+    play = (ROOT / "ansible/site.yml").read_text()
+    admitted = set(re.findall(r"'(\w+)'", re.search(r"distribution_release'\] in \[(.*?)\]", play)[1]))
+    for path in ROOT.glob("roles/*/meta/main.yml"):
+        platforms = yaml.safe_load(path.read_text())["galaxy_info"]["platforms"]
+        assert {version for platform in platforms for version in platform["versions"]} == admitted, path
