@@ -157,7 +157,6 @@ def image(suite):
     partial = finished.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    # Debian's keyring travels with releases; a newer release may be signed by a key that only the newer one carries.
     proxy = run("apt-config", "dump", "Acquire::http::Proxy").strip()
     run(
         "mmdebstrap",
