@@ -15,6 +15,7 @@ class ApiClient(Client):
             enforce_csrf_checks=enforce_csrf_checks,
             HTTP_HOST="testserver",
             HTTP_X_FORWARDED_PROTO="https",
+            HTTP_SEC_FETCH_SITE="same-origin",
         )
 
     def post_json(self, path: str, data: dict | None = None, **extra):

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import environ
 
 _HOST = r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]+\]"
-_ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?")
+_ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?")
 _ALLOWED_HOST = re.compile(rf"\.?(?:{_HOST})")
 _LOCAL = "(On your own machine, DJANGO_SETTINGS_MODULE=config.django.local needs none.)"
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")

@@ -4,6 +4,7 @@ from django.urls import include, path
 urlpatterns = [
     path("api/auth/", include("styleguide_example.authentication.urls")),
     path("api/users/", include("styleguide_example.users.urls")),
+    path("api/", include("styleguide_example.api.urls")),
     path("health/", include("styleguide_example.health.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -5,10 +5,12 @@ Whatever differs comes from the environment; local.py and test.py only set other
 
 from pathlib import Path
 
-from config.env import database, hosts, optional, secret_key, words
+from config.env import database, optional, secret_key, words
 from config.settings.celery import *  # noqa: F403
 from config.settings.cors import *  # noqa: F403
+from config.settings.lockout import *  # noqa: F403
 from config.settings.logging import *  # noqa: F403
+from config.settings.openapi import *  # noqa: F403
 from config.settings.rest import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
 from config.settings.sessions import *  # noqa: F403
@@ -19,7 +21,6 @@ DEBUG = False
 SECRET_KEY = secret_key("SECRET_KEY")
 # The previous keys, while sessions that they signed are still alive.
 SECRET_KEY_FALLBACKS = words("SECRET_KEY_FALLBACKS")
-ALLOWED_HOSTS = hosts("ALLOWED_HOSTS")
 # Which release this is; shown by the readiness endpoint.
 RELEASE = optional("RELEASE", default="unknown")
 
@@ -31,11 +32,15 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",
     "corsheaders",
     "django_celery_beat",
     "django_filters",
     "django_structlog",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "rest_framework",
+    "styleguide_example.api",
     "styleguide_example.authentication",
     "styleguide_example.users",
 ]
@@ -49,12 +54,14 @@ MIDDLEWARE = [
     # Before anything that answers, or a browser hides the refusal from the front end.
     "corsheaders.middleware.CorsMiddleware",
     "styleguide_example.api.middleware.OriginGuardMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "styleguide_example.api.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last, where it sees a login that was locked out first.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -4,10 +4,10 @@ import os
 
 for _name, _value in {
     "SECRET_KEY": "for-tests-only-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789",
-    "ALLOWED_HOSTS": "testserver",
+    "ALLOWED_HOSTS": "testserver,api.example.com",
     # Nothing listens here: a test that would publish sees the broker refuse at once.
     "CELERY_BROKER_URL": "amqp://guest:guest@127.0.0.1:9//",
-    "FRONTEND_ORIGINS": "https://app.example.com,http://localhost:3000",
+    "FRONTEND_ORIGINS": "https://app.example.com",
 }.items():
     os.environ.setdefault(_name, _value)
 

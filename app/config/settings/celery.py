@@ -68,7 +68,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=SESSION_CLEANUP_INTERVAL_SECONDS),
         # A clean-up that waited for a whole interval has a successor already.
         "options": {"expires": SESSION_CLEANUP_INTERVAL_SECONDS},
-    }
+    },
+    "login-failures-clear-expired": {
+        "task": "styleguide_example.authentication.tasks.login_failures_clear_expired",
+        "schedule": timedelta(seconds=SESSION_CLEANUP_INTERVAL_SECONDS),
+        "options": {"expires": SESSION_CLEANUP_INTERVAL_SECONDS},
+    },
 }
 # Write down each run at once; otherwise one that is killed forgets up to three minutes of them.
 CELERY_BEAT_SYNC_EVERY = 1

@@ -1,6 +1,8 @@
 """Login sessions. Each value comes from the environment; the comments say when to change it."""
 
 from config.env import boolean, choice, integer, optional, stop
+from config.settings.cors import ALLOWED_HOSTS, FRONTEND_ORIGINS
+from config.sites import foreign_origins
 
 # Sessions live in the database: they survive a restart, and logout ends them at once.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -18,14 +20,26 @@ SESSION_EXPIRE_AT_BROWSER_CLOSE = boolean("SESSION_EXPIRE_AT_BROWSER_CLOSE", def
 # database write per request.
 SESSION_SAVE_EVERY_REQUEST = boolean("SESSION_SAVE_EVERY_REQUEST", default=False)
 
-# Set None only when the front end lives on another site (app.com calls api.org); Strict when
-# no link from elsewhere needs to arrive logged in.
-SESSION_COOKIE_SAMESITE = choice(
-    "SESSION_COOKIE_SAMESITE", default="Lax", choices=("Lax", "Strict", "None")
-)
-
 # Set false only for development over plain HTTP.
 SESSION_COOKIE_SECURE = boolean("SESSION_COOKIE_SECURE", default=True)
+
+# Derived: None when a front end lives on another site (app.com calls api.org), else Lax. Set
+# Strict when no link from elsewhere needs to arrive logged in.
+_foreign = foreign_origins(FRONTEND_ORIGINS, hosts=ALLOWED_HOSTS)
+SESSION_COOKIE_SAMESITE = choice(
+    "SESSION_COOKIE_SAMESITE",
+    default="None" if _foreign else "Lax",
+    choices=("Lax", "Strict", "None"),
+)
+
+# Keeps the cookie of each foreign site apart, which browsers ask for more and more. Django reads
+# this from 6.2 on; earlier ones ignore it.
+SESSION_COOKIE_PARTITIONED = SESSION_COOKIE_SAMESITE == "None"
+
+# Also take the key that login returns as `Authorization: Session <key>`, for browsers that
+# withhold the cookie of another site. Set false to hold to OWASP ASVS 3.3.4, which keeps session
+# keys out of the reach of scripts: then only the cookie counts, and login returns no key.
+SESSION_HEADER_ENABLED = boolean("SESSION_HEADER_ENABLED", default=True)
 
 # Set false only if a script on the page must read the cookie. It should not: any script that
 # gets onto the page could then steal the login.
@@ -40,10 +54,16 @@ SESSION_COOKIE_DOMAIN = optional("SESSION_COOKIE_DOMAIN") or None
 # The CSRF token of the admin is kept in the session, so there is no second cookie.
 CSRF_USE_SESSIONS = True
 
-# How often the worker deletes expired sessions.
+# How often the worker deletes expired sessions, and failed logins that no longer count.
 SESSION_CLEANUP_INTERVAL_SECONDS = integer(
     "SESSION_CLEANUP_INTERVAL_SECONDS", default=3600, minimum=1
 )
 
 if SESSION_COOKIE_SAMESITE == "None" and not SESSION_COOKIE_SECURE:
+    if _foreign:
+        stop(
+            "FRONTEND_ORIGINS",
+            f"holds {_foreign[0]!r}, another site than ALLOWED_HOSTS, and a cookie for it must be "
+            "secure. Set SESSION_COOKIE_SECURE=true, or write an origin of the same site.",
+        )
     stop("SESSION_COOKIE_SAMESITE", "can be None only while SESSION_COOKIE_SECURE is true.")

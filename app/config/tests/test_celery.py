@@ -39,7 +39,7 @@ def test_each_broker_has_its_own_safety_settings(broker_settings):
         assert set(options) <= set(RedisChannel.from_transport_options)
 
 
-def test_the_interval_of_the_session_cleanup_is_settable():
-    schedule = "s.CELERY_BEAT_SCHEDULE['sessions-clear-expired']['schedule'].total_seconds()"
-    assert read(schedule) == 3600
-    assert read(schedule, SESSION_CLEANUP_INTERVAL_SECONDS="7") == 7
+def test_the_interval_of_the_cleanups_is_settable():
+    schedule = "[t['schedule'].total_seconds() for t in s.CELERY_BEAT_SCHEDULE.values()]"
+    assert read(schedule) == [3600, 3600]
+    assert read(schedule, SESSION_CLEANUP_INTERVAL_SECONDS="7") == [7, 7]

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 
 from config.tests.test_settings import run
+from conftest import ApiClient
 
 
 @pytest.fixture
@@ -67,6 +68,23 @@ def test_a_login_leaves_no_secret_in_the_log(api, user, log_lines):
     assert "request_finished" in text
     for secret in ("correct horse", answer.json()["session"]):
         assert secret not in text
+
+
+def test_no_log_line_holds_a_session_key(api, user, log_lines):
+    logging.getLogger().setLevel(logging.DEBUG)
+    key = api.log_in(email=user.email).json()["session"]
+    header = {"Authorization": f"Session {key}"}
+    by_header = ApiClient()
+    assert api.get("/api/auth/me/").status_code == 200
+    assert by_header.get("/api/auth/me/", headers=header).status_code == 200
+    assert by_header.get("/api/auth/me/", headers={"Authorization": key}).status_code == 401
+    assert by_header.post_json("/api/auth/logout/", headers=header).status_code == 200
+    assert by_header.get("/api/auth/me/", headers=header).status_code == 401
+    lines = log_lines()
+    finished = [line for line in lines if line["message"] == "request_finished"]
+    assert len(finished) == 6
+    assert [line.get("user_id") for line in finished[1:3]] == [user.id, user.id]
+    assert key not in str(lines)
 
 
 def test_the_console_format_is_for_people():

@@ -33,8 +33,10 @@ def read(expression: str, **environment: str | None):
     return json.loads(result.stdout)
 
 
-def test_production_passes_the_deployment_check():
-    result = run(*_MANAGE, "check", "--deploy", "--fail-level", "WARNING")
+@pytest.mark.parametrize("origin", ["https://app.example.com", "https://app.example.org"])
+def test_production_passes_the_deployment_check(origin):
+    check = ("check", "--deploy", "--fail-level", "WARNING")
+    result = run(*_MANAGE, *check, FRONTEND_ORIGINS=origin)
     assert result.returncode == 0, result.stderr
     assert "no issues" in result.stdout + result.stderr
 
@@ -62,11 +64,19 @@ MALFORMED = [
     ("FRONTEND_ORIGINS", "http://app.example.com"),
     ("FRONTEND_ORIGINS", "https://user@app.example.com"),
     ("FRONTEND_ORIGINS", "https://app.example.com:70000"),
+    ("FRONTEND_ORIGINS", "https://app.example.com:0"),
+    ("FRONTEND_ORIGINS", "https://app.example.com:08443"),
+    ("FRONTEND_ORIGINS", "https://app.example.com https://app.example.org"),
+    ("FRONTEND_ORIGINS", "https://app.example.com?a=b"),
+    ("FRONTEND_ORIGINS", "https://"),
+    ("FRONTEND_ORIGINS", "http://localhost.example.com"),
+    ("FRONTEND_ORIGINS", "file:///index.html"),
     ("LOG_LEVEL", "loud"),
     ("SECURE_SSL_REDIRECT", "maybe"),
     ("SESSION_COOKIE_AGE", "two weeks"),
     ("SESSION_COOKIE_SAMESITE", "Loose"),
     ("SESSION_CLEANUP_INTERVAL_SECONDS", "0"),
+    ("LOGIN_FAILURES_MAX", "0"),
 ]
 
 
@@ -109,6 +119,7 @@ def test_production_refuses(name, value, monkeypatch):
             name, default="Lax", choices=("Lax", "Strict", "None")
         ),
         "SESSION_CLEANUP_INTERVAL_SECONDS": lambda name: env.integer(name, minimum=1),
+        "LOGIN_FAILURES_MAX": lambda name: env.integer(name, minimum=1),
     }
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match=rf"^Configuration: {name} "):
@@ -123,11 +134,77 @@ def test_a_refused_secret_is_not_printed(name):
     assert "hush" not in result.stderr
 
 
-def test_a_session_cookie_for_other_sites_must_be_secure():
-    environment = {"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": "false"}
+def refusal(**environment: str) -> str:
     result = run(sys.executable, "-c", "import config.django.production", **environment)
     assert result.returncode == 1
-    assert result.stderr.startswith("Configuration: SESSION_COOKIE_SAMESITE ")
+    assert len(result.stderr.strip().splitlines()) == 1
+    return result.stderr
+
+
+def test_a_session_cookie_for_other_sites_must_be_secure():
+    insecure = {"SESSION_COOKIE_SECURE": "false"}
+    asked_for = refusal(SESSION_COOKIE_SAMESITE="None", **insecure)
+    assert asked_for.startswith("Configuration: SESSION_COOKIE_SAMESITE can be None only while ")
+    derived = refusal(FRONTEND_ORIGINS="https://app.example.com,https://app.org", **insecure)
+    assert derived.startswith("Configuration: FRONTEND_ORIGINS holds 'https://app.org', another ")
+    assert "Set SESSION_COOKIE_SECURE=true" in derived
+
+
+def test_production_refuses_to_let_every_origin_in():
+    assert refusal(CORS_ALLOW_ALL_ORIGINS="true").startswith(
+        "Configuration: CORS_ALLOW_ALL_ORIGINS is for development only. "
+    )
+    local = {**dict.fromkeys(PRODUCTION), "DJANGO_SETTINGS_MODULE": "config.django.local"}
+    assert read("s.CORS_ALLOW_ALL_ORIGINS", **local) is False
+    assert read("s.CORS_ALLOW_ALL_ORIGINS", **local, CORS_ALLOW_ALL_ORIGINS="true") is True
+
+
+@pytest.mark.parametrize(
+    ("origin", "hosts", "same"),
+    [
+        ("https://app.example.com", "api.example.com", True),
+        ("https://example.com", "api.example.com", True),
+        ("https://app.example.com:8443", "API.example.com", True),
+        ("https://app.example.com", ".example.com", True),
+        ("https://app.example.com", "other.org,api.example.com", True),
+        ("https://app.example.org", "api.example.com", False),
+        ("https://example.com.evil.org", "example.com", False),
+        ("https://myexample.com", "example.com", False),
+        # Below a public suffix, neighbours are strangers; the list has private suffixes too.
+        ("https://app.co.uk", "api.co.uk", False),
+        ("https://app.example.co.uk", "api.example.co.uk", True),
+        ("https://app.herokuapp.com", "api.herokuapp.com", False),
+        ("https://app.herokuapp.com", ".herokuapp.com", False),
+        # An address or a single label is a site of its own.
+        ("http://localhost:3000", "LOCALHOST", True),
+        ("http://localhost:3000", "127.0.0.1", False),
+        ("http://127.0.0.1:3000", "127.0.0.1", True),
+        ("https://10.0.0.1", "10.1.0.1", False),
+        ("http://[::1]:3000", "[::1]", True),
+    ],
+)
+def test_what_is_the_same_site(origin, hosts, same):
+    from config.sites import foreign_origins
+
+    assert foreign_origins([origin], hosts=hosts.split(",")) == ([] if same else [origin])
+
+
+@pytest.mark.parametrize(
+    ("environment", "samesite"),
+    [
+        ({}, "Lax"),
+        ({"FRONTEND_ORIGINS": ""}, "Lax"),
+        ({"FRONTEND_ORIGINS": "https://app.example.com,https://app.example.org"}, "None"),
+        ({"ALLOWED_HOSTS": "api.example.org"}, "None"),
+        ({"SESSION_COOKIE_SAMESITE": "Strict"}, "Strict"),
+        ({"ALLOWED_HOSTS": "api.example.org", "SESSION_COOKIE_SAMESITE": "Lax"}, "Lax"),
+    ],
+)
+def test_the_front_ends_decide_what_the_cookie_needs(environment, samesite):
+    expression = (
+        "[s.SESSION_COOKIE_SAMESITE, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_PARTITIONED]"
+    )
+    assert read(expression, **environment) == [samesite, True, samesite == "None"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +256,8 @@ def test_a_relaxation_that_was_asked_for_does_not_fail_the_release(name, value, 
 def test_local_settings_need_no_configuration():
     nothing = dict.fromkeys(PRODUCTION)
     nothing["DJANGO_SETTINGS_MODULE"] = "config.django.local"
-    assert read("[s.DEBUG, s.SESSION_COOKIE_SECURE]", **nothing) == [True, False]
+    values = "[s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_SAMESITE]"
+    assert read(values, **nothing) == [True, False, "Lax"]
 
 
 def test_without_a_choice_the_settings_are_those_of_production():

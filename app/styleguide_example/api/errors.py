@@ -1,10 +1,10 @@
 """Every error of the API has one shape: message, extra (with the fields at fault), request_id."""
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from rest_framework import exceptions
+from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import exception_handler as rest_exception_handler
@@ -12,6 +12,11 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from styleguide_example.common.exceptions import ApplicationError
 
 INVALID = "The request is not valid."
+
+
+class TooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
 
 
 def error_body(*, request: HttpRequest, message: str, fields: dict | None = None) -> dict:
@@ -36,6 +41,8 @@ def exception_handler(error: Exception, context: dict) -> Response | None:
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig):
+        error = TooLarge()
 
     response = rest_exception_handler(error, context)
     if response is not None:

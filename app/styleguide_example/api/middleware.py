@@ -1,34 +1,71 @@
+import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from styleguide_example.api.errors import error_body
 
+ORIGIN_REFUSED = "This origin may not use the API."
+# The form of the keys that Django makes.
+SESSION_KEY = re.compile(r"[a-z0-9]{32}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+
+class SessionMiddleware(middleware.SessionMiddleware):
+    """The session cookie, unless the API took the session from the Authorization header."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        # Anything else names no session, and a NUL would upset the database.
+        key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        request.session = self.SessionStore(key if SESSION_KEY.fullmatch(key) else None)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        if getattr(request, "session_is_from_header", False):
+            response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        return response
 
 
 class OriginGuardMiddleware:
     """Refuse a write that a page of an unknown origin makes a browser send.
 
     The API asks for no CSRF token, and a browser adds the session cookie to requests that any
-    page makes it send. What a page cannot forge are these two headers. A client that sends
-    neither is not a browser, and has no cookie but its own.
+    page makes it send. What a page cannot forge are the headers that name where it comes from.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.method in _SAFE_METHODS or _is_allowed(request):
+        if request.method in _SAFE_METHODS or origin_is_allowed(request):
             return self.get_response(request)
-        message = "This origin may not use the API."
-        return JsonResponse(error_body(request=request, message=message), status=403)
+        return JsonResponse(error_body(request=request, message=ORIGIN_REFUSED), status=403)
 
 
-def _is_allowed(request: HttpRequest) -> bool:
-    origin = request.headers.get("Origin")
-    if origin is not None:
-        own = f"{request.scheme}://{request.get_host()}"
-        return origin == own or origin in settings.FRONTEND_ORIGINS
-    return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+def origin_is_allowed(request: HttpRequest) -> bool:
+    """The first of these headers that is there decides; older browsers lack the second."""
+    if settings.CORS_ALLOW_ALL_ORIGINS:
+        return True
+    if (origin := request.headers.get("Origin")) is not None:
+        return _is_known(origin, request)
+    if (site := request.headers.get("Sec-Fetch-Site")) is not None:
+        return site in ("same-origin", "none")
+    if (referer := request.headers.get("Referer")) is not None:
+        return _is_known(_origin(referer), request)
+    # No browser: it has no cookie that a page could make it send.
+    return settings.SESSION_COOKIE_NAME not in request.COOKIES
+
+
+def _is_known(origin: str, request: HttpRequest) -> bool:
+    return origin in (f"{request.scheme}://{request.get_host()}", *settings.FRONTEND_ORIGINS)
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,10 +1,41 @@
+import re
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.auth import get_user
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
+from styleguide_example.api.middleware import SESSION_KEY
+from styleguide_example.users.models import User
+
+_HEADER = re.compile(rf"(?i:Session) ({SESSION_KEY.pattern})")
+
 
 class CsrfExemptedSessionAuthentication(SessionAuthentication):
-    """The session cookie without a CSRF token; OriginGuardMiddleware takes the token's place."""
+    """The session of the header `Authorization: Session <key>`, or else of the cookie.
+
+    Neither needs a CSRF token: OriginGuardMiddleware takes its place.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        header = request.headers.get("Authorization")
+        if header is None or not settings.SESSION_HEADER_ENABLED:
+            return super().authenticate(request)
+        key = _HEADER.fullmatch(header)
+        if key is None:
+            raise AuthenticationFailed("Write the header as `Authorization: Session <key>`.")
+        # From here on, everything that asks for the session or its user gets this one.
+        http_request = request._request
+        http_request.session = import_module(settings.SESSION_ENGINE).SessionStore(key[1])
+        http_request.session_is_from_header = True
+        user = get_user(http_request)
+        if not user.is_authenticated:
+            raise AuthenticationFailed("The session is unknown or has expired.")
+        http_request._cached_user = user
+        return user, None
 
     def enforce_csrf(self, request: Request) -> None:
         return

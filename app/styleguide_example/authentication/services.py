@@ -2,8 +2,8 @@ from uuid import uuid4
 
 from django.contrib.auth import authenticate, login
 from django.db import transaction
-from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework.request import Request
 
 from styleguide_example.authentication.tasks import login_record
 from styleguide_example.common.exceptions import ApplicationError
@@ -11,10 +11,10 @@ from styleguide_example.tasks.services import task_publish_on_commit
 from styleguide_example.users.models import User
 
 
-def auth_login(*, request: HttpRequest, email: str, password: str) -> User:
+def auth_login(*, request: Request, email: str, password: str) -> User:
     """Log in for as long as the session lives, and have the worker record it."""
-    # Outside the transaction: hashing takes long.
-    user = authenticate(request, username=email, password=password)
+    # Outside the transaction: hashing takes long. The lockout marks the plain request.
+    user = authenticate(request._request, username=email, password=password)
     if user is None:
         # The same words for an unknown address, a wrong password and an inactive user.
         raise ApplicationError("Wrong email or password.")

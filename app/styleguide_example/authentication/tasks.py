@@ -2,8 +2,10 @@ from datetime import datetime
 from importlib import import_module
 from uuid import UUID
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
 from styleguide_example.tasks import app
 from styleguide_example.users.services import login_record_create
@@ -29,3 +31,10 @@ def login_record(*, record_id: str, user_id: int, occurred_at: str, request_id: 
 def sessions_clear_expired() -> None:
     """Expired sessions log nobody in, but their rows stay until someone deletes them."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+
+
+@app.task
+def login_failures_clear_expired() -> None:
+    """The next failed login deletes them too, but it may be long in coming."""
+    oldest = timezone.now() - settings.AXES_COOLOFF_TIME
+    AccessAttempt.objects.filter(attempt_time__lte=oldest).delete()

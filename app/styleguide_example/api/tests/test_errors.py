@@ -51,6 +51,53 @@ def test_json_that_is_no_object(api, db, text):
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "latin-1", "utf-16", "rot13", "hex", "zlib", "idna", "undefined", "no"]
+)
+def test_the_name_of_a_charset_changes_nothing(api, user, charset):
+    login = f'{{"email": "{user.email}", "password": "correct horse battery 9"}}'.encode()
+    answer = api.generic("POST", "/api/auth/login/", login, f"application/json; charset={charset}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "1" * 5000, '{"email": "\\ud800"}']
+)
+def test_json_that_is_hard_to_read(api, db, text):
+    answer = api.post("/api/auth/login/", text, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_half_a_character_is_no_password(api, user):
+    text = f'{{"email": "{user.email}", "password": "\\ud800"}}'
+    answer = api.post("/api/auth/login/", text, content_type="application/json")
+    assert list(answer.json()["extra"]["fields"]) == ["password"]
+
+
+def test_bytes_that_are_no_text(api, db):
+    answer = api.post("/api/auth/login/", b'{"email": "\xff"}', content_type="application/json")
+    assert answer.status_code == 400
+
+
+def test_a_body_that_is_too_large(api, db, settings):
+    text = " " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE - 1) + "{}"
+    answer = api.post("/api/auth/login/", text, content_type="application/json")
+    body(answer, status=413, message="The body is too large.")
+    fits = api.post("/api/auth/login/", text[1:], content_type="application/json")
+    assert fits.status_code == 400
+
+
+def test_a_client_that_wants_no_json(api, db):
+    answer = api.get("/api/auth/me/", headers={"Accept": "text/csv"})
+    assert answer.status_code == 406
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_a_format_in_the_address_is_ignored(api, db):
+    assert api.get("/api/auth/logout/?format=csv").status_code == 200
+
+
 def test_unknown_host(api, db):
     answer = api.get("/api/auth/me/", headers={"host": "evil.example"})
     body(answer, status=400, message="The request is not valid.")

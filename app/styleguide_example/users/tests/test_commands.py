@@ -70,6 +70,19 @@ def test_the_password_is_reset_on_request(db, password, monkeypatch):
     assert User.objects.get().check_password("another horse battery 9")
 
 
+@pytest.mark.parametrize("by", ["cookie", "header"])
+def test_a_reset_password_ends_the_sessions(api, db, password, monkeypatch, by):
+    ensure_admin()
+    key = api.log_in(email="root@example.com").json()["session"]
+    if by == "header":
+        api.cookies.clear()
+    sent = {"Authorization": f"Session {key}"} if by == "header" else {}
+    assert api.get("/api/auth/me/", headers=sent).status_code == 200
+    monkeypatch.setenv("ADMIN_PASSWORD", "another horse battery 9")
+    ensure_admin("--reset-password")
+    assert api.get("/api/auth/me/", headers=sent).status_code == 401
+
+
 def load(number: str) -> str:
     out = io.StringIO()
     call_command("users_load", number, stdout=out)

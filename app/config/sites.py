@@ -1,0 +1,22 @@
+"""Sites as browsers know them: a cookie that is SameSite=Lax stays within one."""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from publicsuffixlist import PublicSuffixList
+
+
+def foreign_origins(origins: Iterable[str], *, hosts: Iterable[str]) -> list[str]:
+    """The origins that are of another site than every one of the hosts."""
+    suffixes = PublicSuffixList()
+    own = {_site(host.lower().lstrip("."), suffixes) for host in hosts}
+    return [origin for origin in origins if _site(urlsplit(origin).hostname, suffixes) not in own]
+
+
+def _site(host: str, suffixes: PublicSuffixList) -> str:
+    """The registrable domain. An address, a single label and a public suffix have none."""
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        return suffixes.privatesuffix(host) or host

@@ -1,0 +1,3 @@
+"use strict";
+
+SwaggerUIBundle({ url: "../schema/", dom_id: "#swagger-ui", deepLinking: true });

@@ -1,0 +1,59 @@
+"""What django-axes asks of us: who tries to log in, from where, and the answer when locked out."""
+
+from ipaddress import IPv6Network, ip_address
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from styleguide_example.api.errors import error_body
+
+LOCKED_OUT = "Too many failed logins. Try again later."
+# As long as the column that holds it.
+_ACCOUNT_LENGTH = 255
+
+
+def account(_request: HttpRequest, credentials: dict) -> str:
+    return credentials["username"].lower()[:_ACCOUNT_LENGTH]
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address that the proxy saw: it writes or appends the last one of the header."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2]
+    try:
+        # Behind a unix socket there is no other.
+        address = ip_address(forwarded.strip() or request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return None
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    # Whoever has one IPv6 address has the 2**64 around it.
+    return str(IPv6Network((int(address), 64), strict=False).network_address)
+
+
+def lockout_response(
+    request: HttpRequest, _response: HttpResponse, credentials: dict
+) -> HttpResponse:
+    seconds = _seconds_left(request, credentials)
+    if request.path.startswith("/api/"):
+        response = JsonResponse(error_body(request=request, message=LOCKED_OUT), status=429)
+    else:
+        context = {"minutes": -(-seconds // 60)}
+        response = render(request, "authentication/locked_out.html", context, status=429)
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def _seconds_left(request: HttpRequest, credentials: dict) -> int:
+    """Until the last failure no longer counts. There is a row for each browser that failed."""
+    attempts = AccessAttempt.objects.filter(
+        username=account(request, credentials), ip_address=client_address(request)
+    )
+    last = attempts.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
+    left = last + settings.AXES_COOLOFF_TIME - timezone.now()
+    return max(1, int(left.total_seconds()) + 1)

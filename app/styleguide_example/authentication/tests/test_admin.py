@@ -1,0 +1,171 @@
+"""The admin's pages about logins: sessions, and who is locked out."""
+
+import hashlib
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from conftest import PASSWORD, ApiClient
+from styleguide_example.authentication.models import LoginSession
+from styleguide_example.users.models import User
+from styleguide_example.users.services import user_create
+
+SESSIONS, ATTEMPTS = "/admin/authentication/loginsession/", "/admin/axes/accessattempt/"
+ME = "/api/auth/me/"
+
+
+@pytest.fixture
+def admin(db) -> ApiClient:
+    root = User.objects.create_superuser(email="root@example.com", password=PASSWORD)
+    client = ApiClient(enforce_csrf_checks=False)
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def ada(api, user) -> ApiClient:
+    api.log_in(email=user.email)
+    return api
+
+
+def fingerprint(client: ApiClient) -> str:
+    return hashlib.sha256(client.cookies["sessionid"].value.encode()).hexdigest()[:16]
+
+
+def pages(client: ApiClient, admin: ApiClient) -> dict[str, str]:
+    """Every page that shows the client's session."""
+    mark = fingerprint(client)
+    selected = {"action": "delete_selected", "_selected_action": [mark]}
+    answers = {
+        "list": admin.get(SESSIONS),
+        "detail": admin.get(f"{SESSIONS}{mark}/change/"),
+        "delete": admin.get(f"{SESSIONS}{mark}/delete/"),
+        "delete selected": admin.post(SESSIONS, selected),
+    }
+    assert {answer.status_code for answer in answers.values()} == {200}
+    return {name: answer.content.decode() for name, answer in answers.items()}
+
+
+def test_sessions_are_shown_with_their_user(admin, ada, user):
+    for name, text in pages(ada, admin).items():
+        assert fingerprint(ada) in text, name
+    listed = pages(ada, admin)["list"]
+    assert user.email in listed
+    assert "root@example.com" in listed
+
+
+def test_no_page_holds_a_key_or_the_data(admin, ada):
+    rows = Session.objects.all()
+    assert len(rows) == 2
+    for name, text in pages(ada, admin).items():
+        for row in rows:
+            assert row.session_key not in text, name
+            assert row.session_data not in text, name
+
+
+def test_a_session_without_a_login_is_nobodys(admin):
+    session = SessionStore()
+    session["colour"] = "blue"
+    session.save()
+    assert "nobody" in admin.get(SESSIONS).content.decode()
+
+
+@pytest.mark.parametrize("how", ["one", "selected"])
+def test_deleting_a_session_logs_that_person_out(admin, ada, how):
+    mark = fingerprint(ada)
+    assert ada.get(ME).status_code == 200
+    if how == "one":
+        answer = admin.post(f"{SESSIONS}{mark}/delete/", {"post": "yes"})
+    else:
+        answer = admin.post(
+            SESSIONS, {"action": "delete_selected", "_selected_action": [mark], "post": "yes"}
+        )
+    assert answer.status_code == 302
+    assert ada.get(ME).status_code == 401
+    assert admin.get(SESSIONS).status_code == 200
+    assert LoginSession.objects.count() == Session.objects.count() == 1
+
+
+def test_sessions_are_neither_added_nor_edited(admin, ada):
+    assert admin.get(f"{SESSIONS}add/").status_code == 403
+    before = list(Session.objects.values_list().order_by("pk"))
+    answer = admin.post(f"{SESSIONS}{fingerprint(ada)}/change/", {"expire_date_0": "2099-01-01"})
+    assert answer.status_code == 403
+    assert list(Session.objects.values_list().order_by("pk")) == before
+
+
+def test_the_list_takes_a_fixed_number_of_queries(admin):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(SESSIONS).status_code == 200
+        return len(captured)
+
+    queries()  # The first visit also makes the CSRF token.
+    first = queries()
+    for number in range(5):
+        user = user_create(email=f"user{number}@example.com", password=PASSWORD)
+        ApiClient().force_login(user)
+    assert queries() == first
+
+
+def test_an_admin_unlocks_someone(admin, user):
+    for _ in range(5):
+        api = ApiClient()
+        answer = api.log_in(email=user.email, password="wrong", HTTP_X_FORWARDED_FOR="192.0.2.1")
+    assert answer.status_code == 429
+    listed = admin.get(ATTEMPTS).content.decode()
+    assert user.email in listed
+    assert "Locked Out" in listed
+    attempt = AccessAttempt.objects.get()
+    assert admin.get(f"{ATTEMPTS}{attempt.id}/change/").status_code == 200
+    admin.post(f"{ATTEMPTS}{attempt.id}/delete/", {"post": "yes"})
+    answer = api.log_in(email=user.email, HTTP_X_FORWARDED_FOR="192.0.2.1")
+    assert answer.status_code == 200
+
+
+def test_the_index_lists_what_there_is_to_do(admin):
+    text = admin.get("/admin/").content.decode()
+    for page in (SESSIONS, ATTEMPTS, "/admin/users/user/", "/admin/django_celery_beat/"):
+        assert page in text
+    assert "/admin/axes/accesslog/" not in text
+    assert "/admin/axes/accessfailurelog/" not in text
+
+
+def test_the_periodic_tasks_load(admin):
+    for name in ("periodictask", "intervalschedule", "crontabschedule"):
+        assert admin.get(f"/admin/django_celery_beat/{name}/").status_code == 200
+        assert admin.get(f"/admin/django_celery_beat/{name}/add/").status_code == 200
+
+
+@pytest.mark.parametrize("by", ["cookie", "header"])
+def test_a_password_set_in_the_admin_logs_that_person_out(admin, ada, user, by):
+    sent, client = {}, ada
+    if by == "header":
+        sent = {"Authorization": f"Session {ada.cookies['sessionid'].value}"}
+        client = ApiClient()
+    assert client.get(ME, headers=sent).status_code == 200
+    new = "another horse battery 9"
+    answer = admin.post(
+        f"/admin/users/user/{user.id}/password/",
+        {"usable_password": "true", "password1": new, "password2": new},
+    )
+    assert answer.status_code == 302
+    assert client.get(ME, headers=sent).status_code == 401
+    assert ApiClient().log_in(email=user.email, password=new).status_code == 200
+
+
+def test_admins_who_change_their_own_password_stay_logged_in(admin):
+    other = ApiClient()
+    other.log_in(email="root@example.com")
+    new = "another horse battery 9"
+    answer = admin.post(
+        "/admin/password_change/",
+        {"old_password": PASSWORD, "new_password1": new, "new_password2": new},
+    )
+    assert answer.status_code == 302
+    assert admin.get("/admin/").status_code == 200
+    assert other.get(ME).status_code == 401
