@@ -3,20 +3,25 @@ ENV = local
 SCENARIO = default
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
+SPA := examples/spa
+COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
+NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down plan check lint contracts unit test molecule verify deploy bench clean lock tools
+.PHONY: help up down plan check lint contracts unit spa development test molecule verify deploy bench clean lock tools
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "ENV is a folder of inventories/ ($(ENV)), SCENARIO one of molecule/ ($(SCENARIO)), REF a commit (HEAD)."
 
 up: override ENV = local
 up: ## Boot and provision a host on this machine
 	@molecule/shared/tools.sh hosts
+	@$(MAKE) --no-print-directory spa
 	@$(BIN)/python molecule/shared/machines.py up inventories/local
 	@$(PLAY) ansible/site.yml
+	@$(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='slipway-manage users_load 250' >/dev/null
 	@$(BIN)/python molecule/shared/welcome.py inventories/local
 
 down: ## Remove that host, its network and its secrets
@@ -32,24 +37,41 @@ plan: ## Show what deploy would change on ENV
 
 check: lint contracts unit ## Lint, contracts and unit tests: under 3 minutes
 
-lint:
+lint: spa
 	@molecule/shared/tools.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
+	@cd $(SPA) && $(NODE) npm run --silent check
 
 contracts:
 	@molecule/shared/tools.sh
-	@$(BIN)/python -m pytest --quiet --numprocesses=2 tests
+	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development tests
 
-unit:
+unit: spa
 	@molecule/shared/tools.sh tests
 	@cd app && PATH="$(CURDIR)/.cache/app/bin:$$PATH" pg_virtualenv sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres python -m pytest --quiet'
+	@cd $(SPA) && $(NODE) npm test --silent -- --reporter=dot
 
-test: check molecule ## Everything: check, and booted hosts of two distributions
+spa: $(SPA)/dist/index.html ## Build the example front end
+	@:
+
+$(SPA)/dist/index.html: $(wildcard $(foreach folder,. src src/* public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
+	@molecule/shared/tools.sh spa
+	@echo "Building the front end"
+	@cd $(SPA) && $(NODE) sh -c 'npm ci --silent && npm run --silent build -- --logLevel warn'
+
+development: spa ## Prove local development in a browser
+	@molecule/shared/tools.sh tests
+	@molecule/shared/tools.sh browser
+	@$(NODE) $(BIN)/python -m pytest --quiet tests/local_development
+
+test: check development molecule ## Everything: check, and booted hosts of two distributions
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
+	@molecule/shared/tools.sh browser
+	@$(MAKE) --no-print-directory spa
 	@PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --scenario-name $(SCENARIO)
 
 verify: ## Run the read-only host tests against ENV
@@ -62,7 +84,8 @@ bench: ## Measure the figures of docs/performance.md
 
 lock: ## Compile the requirements again
 	@molecule/shared/tools.sh
-	@cd ansible && ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
+	@cd ansible && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
+	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
 
 clean: down ## Also remove the base images and the tools
-	@rm -rf .cache .venv
+	@rm -rf .cache .venv $(SPA)/dist $(SPA)/node_modules $(SPA)/src/client

@@ -1,6 +1,10 @@
 #!/bin/sh
 # Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
-# Usage: tools.sh [hosts|tests]   "hosts" adds what booting hosts needs, and so wants root; "tests" what unit tests need.
+# Usage: tools.sh [hosts|tests|browser|spa]
+#   hosts    adds what booting hosts needs, and so wants root
+#   tests    what unit tests need
+#   browser  what tests in a browser need
+#   spa      what building the example front end needs
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -8,13 +12,6 @@ refuse() {
     echo "$1" >&2
     exit 1
 }
-
-# Each as command:package, since what is there need not come from a package.
-tools="git:git ssh:openssh-client /usr/bin/python3:python3"
-case "${1:-}" in
-hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
-tests) tools="$tools pg_virtualenv:postgresql" ;;
-esac
 
 command -v apt-get >/dev/null || refuse "This is not Debian or Ubuntu: run it in one, for example in a virtual machine."
 # shellcheck source=/dev/null
@@ -26,6 +23,21 @@ esac
 [ "${1:-}" != hosts ] || [ "$(id -u)" -eq 0 ] || refuse "Booting hosts needs root: run the same command with sudo."
 free=$(df --output=avail --block-size=1M . | tail -1 | tr -d ' ')
 [ "$free" -ge 4096 ] || refuse "Only $free MiB are free here and 4096 are needed: free some space, then try again."
+
+# Each as command:package, since what is there need not come from a package.
+tools="git:git ssh:openssh-client /usr/bin/python3:python3"
+case "${1:-}" in
+hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
+tests) tools="$tools pg_virtualenv:postgresql" ;;
+browser)
+    tools="$tools certutil:libnss3-tools"
+    # Any of them serves. Ubuntu's own package only fetches a snap.
+    if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+        [ "$ID" = debian ] || refuse "Tests in a browser need one: install Google Chrome, then try again."
+        tools="$tools chromium:chromium"
+    fi
+    ;;
+esac
 
 # Never a version manager's: those follow .python-version, which is Heroku's.
 python=/usr/bin/python3
@@ -73,5 +85,8 @@ environment() {
 export UV_SYSTEM_CERTS=1
 # The system's own Python where it is new enough; Ubuntu 22.04's is not, and uv fetches one.
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || python='>=3.11,<3.15'
-environment .venv ansible/requirements.txt
+case "${1:-}" in
+spa) environment .cache/node ansible/node.txt ;;
+*) environment .venv ansible/requirements.txt ;;
+esac
 [ "${1:-}" != tests ] || environment .cache/app app/requirements/test.txt

@@ -1,0 +1,38 @@
+import { QueryCache, QueryClient, useQuery } from "@tanstack/react-query";
+import { currentUser, isUnauthorized } from "./api";
+import type { CurrentUser } from "./client";
+
+interface Session {
+  user: CurrentUser | null;
+  /** Why nobody is logged in, where that is a surprise. */
+  notice?: string;
+}
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error) => {
+      if (isUnauthorized(error)) {
+        setSession({ user: null, notice: "Your session has ended. Log in again." });
+      }
+    },
+  }),
+  defaultOptions: {
+    // A failure is shown at once, with a button that tries again; also while offline.
+    queries: { retry: false, networkMode: "always", refetchOnWindowFocus: false },
+    mutations: { networkMode: "always" },
+  },
+});
+
+export function useSession() {
+  return useQuery<Session>({
+    queryKey: ["session"],
+    queryFn: async () => ({ user: await currentUser() }),
+    staleTime: Infinity,
+  });
+}
+
+export function setSession(session: Session): void {
+  // What one user saw is not for the next.
+  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+  queryClient.setQueryData(["session"], session);
+}
