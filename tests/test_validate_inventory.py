@@ -15,6 +15,13 @@ OPTIONS = {
     "shop_name": {"type": "str", "required": True, "description": "Name."},
     "shop_domain": {"type": "str", "description": "Host name."},
     "shop_frontend_origins": {"type": "list", "elements": "str", "description": "Origins."},
+    "shop_other_domains": {"type": "list", "elements": "str", "description": "Host names."},
+    "shop_frontends": {
+        "type": "list",
+        "elements": "dict",
+        "description": "Front ends.",
+        "options": {"domain": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+    },
     "shop_timeout_seconds": {"type": "int", "description": "Time."},
     "shop_memory_mb": {"type": "int", "description": "Memory."},
     "shop_share_percent": {"type": "int", "description": "Share."},
@@ -77,6 +84,10 @@ NAMED = {
         ("shop_frontend_origins", ["https://App.example.org"]),
         ("shop_frontend_origins", ["https://user@app.example.org"]),
         ("shop_frontend_origins", ["https://app.example.org", "ftp://app.example.org"]),
+        ("shop_other_domains", ["https://app.example.org"]),
+        ("shop_frontends", [{"domain": "https://app.example.org", "path": "/srv/app"}]),
+        ("shop_frontends", [{"domain": "app.example.org", "path": "dist"}]),
+        ("shop_frontends", [{"domain": "app.example.org"}]),
         ("shop_timeout_seconds", 0),
         ("shop_timeout_seconds", -5),
         ("shop_timeout_seconds", 1.5),
@@ -164,6 +175,8 @@ def project(tmp_path):
             "project_http_port": {"type": "int", "description": "Port."},
             "project_https_port": {"type": "int", "description": "Port."},
             "project_name": {"type": "str", "required": True, "description": "Name of the project."},
+            "project_domain": {"type": "str", "description": "Host name."},
+            "project_frontends": OPTIONS["shop_frontends"],
         },
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": OPTIONS}}},
         "roles/shop/defaults/main.yml": {"shop_name": "{{ project_name }}-shop", "shop_memory_mb": None},
@@ -225,6 +238,22 @@ def test_a_playbook_stops_before_any_connection_and_reports_everything(project):
     assert "Traceback" not in output
     assert "TASK [Connect]" not in output
     assert "ESTABLISH" not in output
+
+
+def test_front_ends_must_be_built_and_have_names_of_their_own(project):
+    frontend = {"domain": "demo.example.org", "path": str(project / "dist")}
+    inventory = project / "inventories/test/group_vars/all/project.yml"
+    values = {"project_name": "demo", "project_domain": "demo.example.org", "project_frontends": [frontend]}
+    inventory.write_text(yaml.safe_dump(values))
+    output = validate(project)
+    assert f"names {project}/dist, which has no index.html and assets/: build the front end first" in output
+    assert "names a domain that project_domain or another front end has" in output
+    assert "TASK [Connect]" not in output
+    (project / "dist/assets").mkdir(parents=True)
+    (project / "dist/index.html").touch()
+    frontend["domain"] = "app.example.org"
+    inventory.write_text(yaml.safe_dump(values))
+    assert "TASK [Connect]" in validate(project)
 
 
 def test_a_right_inventory_passes_and_only_then_are_hosts_reached(project):

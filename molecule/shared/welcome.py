@@ -20,9 +20,10 @@ def main():
     print(f"""
 {bold}Slipway runs.{plain}
 
-  Admin   {bold}{base}/admin/{plain}
+  App     {bold}https://app.slipway.localhost:{port}/{plain}
           admin@example.com, password in {secrets}/admin_password
-  API     {bold}{base}/api/auth/me/{plain} (401 until you log in)
+  Admin   {bold}{base}/admin/{plain}
+  API     {bold}{base}/api/docs/{plain}
 
   Trust   import {secrets}/ca.crt as an authority in your browser, and take it out after `make down`
 

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import inventory
@@ -83,6 +83,14 @@ class Site:
 
     def host_header(self, port, default):
         return self.domain if port == default else f"{self.domain}:{port}"
+
+    @property
+    def origin(self):
+        return f"https://{self.host_header(self.https_port, 443)}"
+
+    def beside(self, domain):
+        """The same host under another of its names, as a front end's."""
+        return replace(self, domain=domain)
 
     def open(self, *, scheme="https", context=None):
         """A connection that is ready for requests."""

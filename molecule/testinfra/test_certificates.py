@@ -2,6 +2,7 @@ import ssl
 import time
 import warnings
 
+import inventory
 import pytest
 
 pytestmark = [pytest.mark.group("web"), pytest.mark.units("nginx")]
@@ -27,11 +28,15 @@ def test_the_certificate_is_valid_for_the_domain(site):
     site.open().close()
 
 
-def test_the_certificate_is_for_no_other_name(site):
+def test_the_certificate_is_for_no_name_but_the_project_s(host, site):
+    variables = inventory.variables(host)
+    frontends = [frontend["domain"] for frontend in variables.get("project_frontends", [])]
     connection = site.open()
     names = connection.sock.getpeercert()["subjectAltName"]
     connection.close()
-    assert names == (("DNS", site.domain),)
+    expected = [site.domain, *variables.get("certificates_other_domains", frontends)]
+    assert set(names) == {("DNS", name) for name in expected}
+    assert set(frontends) <= set(expected)
 
 
 def test_the_certificate_is_valid_for_more_than_30_days(site):

@@ -57,6 +57,11 @@ def is_environment(value):
     return all(shape.fullmatch(str(name)) and isinstance(text, (str, int, float)) for name, text in value.items())
 
 
+def is_built(folder):
+    """Whether a front end lies there as its build tool leaves it."""
+    return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
+
+
 NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no system user has"
 # What the end of a name promises: the test, the rule in words, an example.
 CONVENTIONS = {
@@ -77,6 +82,16 @@ CONVENTIONS = {
     "_percent": (is_whole(1, 100), "it must be a whole number from 1 to 100", 25),
     "_path": (is_match(re.compile(r"/[^\0\n]*")), "it must be an absolute path", "/srv/example"),
     "_domain": (is_match(HOST_NAME), "it must be a host name, without scheme, port or path", "api.example.org"),
+    "_domains": (
+        lambda value: all(map(is_match(HOST_NAME), value)),
+        "each must be a host name, without scheme, port or path",
+        ["app.example.org"],
+    ),
+    "_frontends": (
+        lambda value: all(is_match(HOST_NAME)(each["domain"]) and each["path"].startswith("/") for each in value),
+        "each domain must be a host name, and each path an absolute one on this machine",
+        [{"domain": "app.example.org", "path": "/srv/example/dist"}],
+    ),
     "_email": (lambda value: value == "" or is_match(EMAIL)(value), "it must be an address", "ops@example.org"),
     "_origins": (
         lambda value: all(map(is_origin, value)),
@@ -124,10 +139,12 @@ def sample(name, option):
     kind = option.get("type", "str")
     if option.get("choices"):
         value = option["choices"][0]
+    elif convention is not None:
+        value = convention
     elif option.get("options"):
         value = {key: sample(key, part) for key, part in option["options"].items() if part.get("required")}
     else:
-        value = convention or {"int": 10, "float": 0.5, "bool": True, "dict": {}}.get(kind, "example")
+        value = {"int": 10, "float": 0.5, "bool": True, "dict": {}}.get(kind, "example")
     return value if kind != "list" or isinstance(value, list) else [value]
 
 
@@ -239,7 +256,7 @@ class ActionModule(ActionBase):
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
         templar = Templar(loader=self._loader, variables={**self.defaults, **known})
-        ports = dict(DEFAULT_PORTS)
+        ports, domains = dict(DEFAULT_PORTS), []
         for name, raw in sorted(variables.items()):
             spec = self.specs.get(name)
             if raw is None and spec and self.defaults.get(name, "") is None:
@@ -259,6 +276,18 @@ class ActionModule(ActionBase):
                 yield sentence
             elif name in ports:
                 ports[name] = int(value)
+            elif name == "project_domain":
+                domains.append(value)
+            elif name == "project_frontends":
+                domains += [frontend["domain"] for frontend in value]
+                for path in (frontend["path"] for frontend in value if not is_built(frontend["path"])):
+                    yield (
+                        f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build "
+                        "the front end first, the example with `make spa`."
+                    )
+        if len(set(domains)) < len(domains):
+            where = find("project_frontends", folder, host, variables["group_names"])
+            yield f"project_frontends, in {where}, names a domain that project_domain or another front end has."
         if len(set(ports.values())) < len(ports):
             where = find("project_https?_port", folder, host, variables["group_names"])
             yield f"{' and '.join(ports)} are both {ports['project_http_port']}, in {where}: each needs its own port."
