@@ -49,7 +49,7 @@ contracts:
 
 unit: spa
 	@molecule/shared/tools.sh tests
-	@cd app && PATH="$(CURDIR)/.cache/app/bin:$$PATH" pg_virtualenv sh -c \
+	@cd app && PATH="$(CURDIR)/.cache/app/bin:$$PATH" pg_virtualenv -t sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres python -m pytest --quiet'
 	@cd $(SPA) && $(NODE) npm test --silent -- --reporter=dot
 
@@ -64,7 +64,7 @@ $(SPA)/dist/index.html: $(wildcard $(foreach folder,. src src/* public,$(SPA)/$(
 development: spa ## Prove local development in a browser
 	@molecule/shared/tools.sh tests
 	@molecule/shared/tools.sh browser
-	@$(NODE) $(BIN)/python -m pytest --quiet tests/local_development
+	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
 test: check development molecule ## Everything: check, and booted hosts of two distributions
 

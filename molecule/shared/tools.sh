@@ -30,7 +30,7 @@ case "${1:-}" in
 hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
 tests) tools="$tools pg_virtualenv:postgresql" ;;
 browser)
-    tools="$tools certutil:libnss3-tools"
+    tools="$tools certutil:libnss3-tools openssl:openssl"
     # Any of them serves. Ubuntu's own package only fetches a snap.
     if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
         [ "$ID" = debian ] || refuse "Tests in a browser need one: install Google Chrome, then try again."

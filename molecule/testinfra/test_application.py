@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,13 @@ worker = pytest.mark.group("worker")
 beat = pytest.mark.group("beat")
 PROCESSES = [pytest.param(name, marks=pytest.mark.group(name)) for name in ("web", "worker", "beat")]
 CURRENT = "/srv/slipway/current"
+# Starts a command with the user, the folder and the environment of the release that serves.
+START = (
+    f"release=$(readlink -f {CURRENT}/release) && systemd-run --quiet --collect --unit={{unit}} "
+    f"--property=User=slipway --property=WorkingDirectory=$release "
+    f"--property=EnvironmentFile=$(readlink -f {CURRENT}/environment) --property=EnvironmentFile=$release/.complete "
+    "--setenv=PATH=$release/.venv/bin:/usr/bin:/bin sh -c 'exec {command}'"
+)
 
 
 # --- the API, as a client sees it ----------------------------------------------------------------------------------
@@ -161,6 +169,21 @@ def test_the_proxy_the_api_and_the_worker_log_the_same_request_id(host, login):
         }
 
     assert eventually(units, seconds=15)
+
+
+@worker
+@pytest.mark.destructive
+@pytest.mark.parametrize(("role", "ready"), [("worker", "celery@.* ready"), ("beat", "beat: Starting")])
+def test_the_commands_of_the_documentation_start(host, role, ready):
+    """As app/README.md has them, beside the units."""
+    readme = Path(__file__).parents[2] / "app/README.md"
+    (command,) = re.findall(rf"^celery -A \S+ {role} .*$", readme.read_text(), re.MULTILINE)
+    unit = f"documented-{role}"
+    host.check_output(START.format(unit=unit, command=command))
+    try:
+        eventually(lambda: host.run(f"journalctl --unit={unit} --grep='{ready}'").rc == 0, seconds=30)
+    finally:
+        host.run(f"systemctl stop {unit}")
 
 
 @beat
