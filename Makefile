@@ -56,12 +56,12 @@ unit: spa
 spa: $(SPA)/dist/index.html ## Build the example front end
 	@:
 
-$(SPA)/dist/index.html: $(wildcard $(foreach folder,. src src/* public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
+$(SPA)/dist/index.html: $(wildcard $(foreach folder,. src src/components public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
 	@molecule/shared/tools.sh spa
 	@echo "Building the front end"
 	@cd $(SPA) && $(NODE) sh -c 'npm ci --silent && npm run --silent build -- --logLevel warn'
 
-development: spa ## Prove local development in a browser
+development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh tests
 	@molecule/shared/tools.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development

@@ -177,6 +177,7 @@ def project(tmp_path):
             "project_name": {"type": "str", "required": True, "description": "Name of the project."},
             "project_domain": {"type": "str", "description": "Host name."},
             "project_frontends": OPTIONS["shop_frontends"],
+            "project_frontend_origins": OPTIONS["shop_frontend_origins"],
         },
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": OPTIONS}}},
         "roles/shop/defaults/main.yml": {"shop_name": "{{ project_name }}-shop", "shop_memory_mb": None},
@@ -243,15 +244,22 @@ def test_a_playbook_stops_before_any_connection_and_reports_everything(project):
 def test_front_ends_must_be_built_and_have_names_of_their_own(project):
     frontend = {"domain": "demo.example.org", "path": str(project / "dist")}
     inventory = project / "inventories/test/group_vars/all/project.yml"
-    values = {"project_name": "demo", "project_domain": "demo.example.org", "project_frontends": [frontend]}
+    values = {
+        "project_name": "demo",
+        "project_domain": "demo.example.org",
+        "project_https_port": 8443,
+        "project_frontends": [frontend],
+    }
     inventory.write_text(yaml.safe_dump(values))
     output = validate(project)
     assert f"names {project}/dist, which has no index.html and assets/: build the front end first" in output
     assert "names a domain that project_domain or another front end has" in output
+    assert "serves https://demo.example.org:8443, which may not call the API: add it to project_frontend_ori" in output
     assert "TASK [Connect]" not in output
     (project / "dist/assets").mkdir(parents=True)
     (project / "dist/index.html").touch()
     frontend["domain"] = "app.example.org"
+    values["project_frontend_origins"] = ["https://app.example.org:8443"]
     inventory.write_text(yaml.safe_dump(values))
     assert "TASK [Connect]" in validate(project)
 

@@ -125,7 +125,7 @@ class Visitor:
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme)
             self.screenshot(f"{name}-{scheme}")
-        self.page.emulate_media(color_scheme=None)
+        self.page.emulate_media(color_scheme="null")
 
     # --- the example front end -----------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def test_the_certificate_is_valid_for_the_domain(site):
     site.open().close()
 
 
-def test_the_certificate_is_for_no_name_but_the_project_s(host, site):
+def test_the_certificate_is_for_no_other_name(host, site):
     variables = inventory.variables(host)
     frontends = [frontend["domain"] for frontend in variables.get("project_frontends", [])]
     connection = site.open()

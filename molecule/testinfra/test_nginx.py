@@ -2,6 +2,7 @@ import gzip
 import http.client
 import json
 import re
+from pathlib import Path
 
 import inventory
 import pytest
@@ -106,42 +107,46 @@ def test_nothing_beside_the_static_files_is_served(site, path):
 
 
 @pytest.fixture
-def frontend(host, site):
-    """A front end that this host serves, as a site."""
+def frontends(host, site):
+    """The front ends that this host serves, each as a site, with the folder of its build."""
     served = inventory.variables(host).get("project_frontends")
     if not served:
         pytest.skip("This inventory serves no front end.")
-    return site.beside(served[0]["domain"])
+    return [(site.beside(frontend["domain"]), Path(frontend["path"])) for frontend in served]
 
 
 @pytest.mark.parametrize("path", ["/", "/a/page/of/the/app"])
-def test_every_path_of_a_front_end_is_its_page(frontend, path):
-    answer = frontend.get(path)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html")
-    assert b'<script type="module"' in answer.body
-    assert answer.headers.get_all("Cache-Control") == ["no-cache"]
+def test_every_path_of_a_front_end_is_its_page(frontends, path):
+    for frontend, build in frontends:
+        answer = frontend.get(path)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html")
+        assert answer.body == build.joinpath("index.html").read_bytes()
+        assert answer.headers.get_all("Cache-Control") == ["no-cache"]
 
 
-def test_what_a_front_end_loads_is_kept_by_browsers_for_good(frontend):
-    script = re.search(rb'src="(/assets/[^"]+\.js)"', frontend.get("/").body)[1].decode()
-    answer = frontend.get(script, headers={"Accept-Encoding": "gzip"})
-    assert answer.headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
-    assert answer.headers["Content-Encoding"] == "gzip"
-    assert frontend.get("/assets/gone.js").status == 404
+def test_what_a_front_end_loads_is_kept_by_browsers_for_good(frontends):
+    for frontend, build in frontends:
+        script = next(build.glob("assets/*.js"))
+        answer = frontend.get(f"/assets/{script.name}", headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(answer.body) == script.read_bytes()
+        assert answer.headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
+        assert frontend.get("/assets/gone.js").status == 404
 
 
-def test_a_front_end_learns_where_the_api_is(frontend, site):
-    assert frontend.get("/config.json").json == {"api": site.origin}
+def test_a_front_end_learns_where_the_api_is(frontends, site):
+    for frontend, _ in frontends:
+        assert frontend.get("/config.json").json == {"api": site.origin}
 
 
-def test_a_front_end_may_load_from_nowhere_else(frontend, site):
-    answer = frontend.get("/")
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == "'self'"
-    assert policy["connect-src"] == f"'self' {site.origin}"
-    assert policy["frame-ancestors"] == "'none'"
-    assert answer.headers.get_all("Strict-Transport-Security") == [HSTS]
+def test_a_front_end_may_load_from_nowhere_else(frontends, site):
+    for frontend, _ in frontends:
+        answer = frontend.get("/")
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == "'self'"
+        assert policy["connect-src"] == f"'self' {site.origin}"
+        assert policy["frame-ancestors"] == "'none'"
+        assert answer.headers.get_all("Strict-Transport-Security") == [HSTS]
 
 
 def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(host, site):
@@ -159,6 +164,15 @@ def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(host, site):
         shown = origin if origin != "https://evil.test" else None
         assert answer.headers["Access-Control-Allow-Origin"] == shown
         assert answer.headers["Access-Control-Allow-Credentials"] == (shown and "true")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET"])
+def test_only_logins_are_slowed_down(site, method):
+    """A browser asks with OPTIONS before each login from another origin."""
+    connection = site.open()
+    statuses = [site.ask(method, "/api/auth/login/", connection=connection).status for _ in range(15)]
+    connection.close()
+    assert 429 not in statuses
 
 
 @pytest.mark.destructive

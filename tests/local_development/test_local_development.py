@@ -22,15 +22,15 @@ ROOT = Path(__file__).parents[2]
 API, FRONTEND = "http://localhost:8000", "http://localhost:5173"
 
 
-def commands(readme):
-    """The first block of commands in a README, without comments."""
-    block = re.search(r"^```sh\n(.*?)^```", (ROOT / readme).read_text(), re.MULTILINE | re.DOTALL)[1]
-    return [line.split("  #")[0].strip() for line in block.splitlines()]
+def commands(readme, *, blocks=1):
+    """The first blocks of commands in a README, without comments."""
+    found = re.findall(r"^```sh\n(.*?)^```", (ROOT / readme).read_text(), re.MULTILINE | re.DOTALL)
+    return [line.split("  #")[0].strip() for line in "".join(found[:blocks]).splitlines()]
 
 
 def api_commands():
     """Those of app/README.md, without a terminal and on a database server of its own, as its superuser."""
-    *lines, serve = [line for line in commands("app/README.md") if not line.startswith("sudo ")]
+    *lines, serve = [line for line in commands("app/README.md", blocks=2) if not line.startswith("sudo ")]
     script = "\n".join([*lines, f"exec {serve}"]).replace("scripts/bootstrap.sh", "scripts/bootstrap.sh --yes")
     return ["pg_virtualenv", "-t", "sh", "-ec", 'export USER="$PGUSER"\n' + script]
 

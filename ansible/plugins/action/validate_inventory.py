@@ -256,7 +256,7 @@ class ActionModule(ActionBase):
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
         templar = Templar(loader=self._loader, variables={**self.defaults, **known})
-        ports, domains = dict(DEFAULT_PORTS), []
+        ports, domains, frontends, origins = dict(DEFAULT_PORTS), [], [], []
         for name, raw in sorted(variables.items()):
             spec = self.specs.get(name)
             if raw is None and spec and self.defaults.get(name, "") is None:
@@ -279,15 +279,24 @@ class ActionModule(ActionBase):
             elif name == "project_domain":
                 domains.append(value)
             elif name == "project_frontends":
-                domains += [frontend["domain"] for frontend in value]
+                frontends = [frontend["domain"] for frontend in value]
                 for path in (frontend["path"] for frontend in value if not is_built(frontend["path"])):
                     yield (
                         f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build "
                         "the front end first, the example with `make spa`."
                     )
-        if len(set(domains)) < len(domains):
-            where = find("project_frontends", folder, host, variables["group_names"])
+            elif name == "project_frontend_origins":
+                origins = value
+        where = find("project_frontends", folder, host, variables["group_names"])
+        if len({*domains, *frontends}) < len(domains + frontends):
             yield f"project_frontends, in {where}, names a domain that project_domain or another front end has."
+        port = ports["project_https_port"]
+        for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in frontends):
+            if origin not in origins:
+                yield (
+                    f"project_frontends, in {where}, serves {origin}, which may not call the API: add it to "
+                    "project_frontend_origins."
+                )
         if len(set(ports.values())) < len(ports):
             where = find("project_https?_port", folder, host, variables["group_names"])
             yield f"{' and '.join(ports)} are both {ports['project_http_port']}, in {where}: each needs its own port."
