@@ -37,7 +37,8 @@ plan: ## Show what deploy would change on ENV
 
 check: lint contracts unit ## Lint, contracts and unit tests: under 3 minutes
 
-lint: spa
+lint: $(SPA)/node_modules/.package-lock.json
+	@molecule/shared/tools.sh spa
 	@molecule/shared/tools.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
@@ -47,7 +48,8 @@ contracts:
 	@molecule/shared/tools.sh
 	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development tests
 
-unit: spa
+unit: $(SPA)/node_modules/.package-lock.json
+	@molecule/shared/tools.sh spa
 	@molecule/shared/tools.sh tests
 	@cd app && PATH="$(CURDIR)/.cache/app/bin:$$PATH" pg_virtualenv -t sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres python -m pytest --quiet'
@@ -56,10 +58,15 @@ unit: spa
 spa: $(SPA)/dist/index.html ## Build the example front end
 	@:
 
-$(SPA)/dist/index.html: $(wildcard $(foreach folder,. src src/components public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
+$(SPA)/node_modules/.package-lock.json: $(SPA)/package-lock.json
+	@molecule/shared/tools.sh spa
+	@echo "Installing the front end's packages"
+	@cd $(SPA) && $(NODE) npm ci --silent
+
+$(SPA)/dist/index.html: $(SPA)/node_modules/.package-lock.json $(wildcard $(foreach folder,. src src/components public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
 	@molecule/shared/tools.sh spa
 	@echo "Building the front end"
-	@cd $(SPA) && $(NODE) sh -c 'npm ci --silent && npm run --silent build -- --logLevel warn'
+	@cd $(SPA) && $(NODE) npm run --silent build -- --logLevel warn
 
 development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh tests

@@ -88,6 +88,7 @@ NAMED = {
         ("shop_frontends", [{"domain": "https://app.example.org", "path": "/srv/app"}]),
         ("shop_frontends", [{"domain": "app.example.org", "path": "dist"}]),
         ("shop_frontends", [{"domain": "app.example.org"}]),
+        ("shop_frontends", ["domain=app.example.org path=/srv/app"]),
         ("shop_timeout_seconds", 0),
         ("shop_timeout_seconds", -5),
         ("shop_timeout_seconds", 1.5),

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from support import query
 
@@ -55,6 +57,15 @@ def test_another_local_user_is_refused(host, user, role):
     answer = host.run(f"cd / && runuser -u {user} -- psql -Xw --username={role} --dbname={role} --command='SELECT 1'")
     assert answer.rc == 2
     assert any(words in answer.stderr for words in ("no password supplied", "Peer authentication failed"))
+
+
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(1.5), '{}'", "SELECT 1 / 0, '{}'"])
+def test_no_statement_is_logged(host, statement):
+    """Neither a slow nor a failing one: they carry the keys of sessions."""
+    marker = f"marker{time.time_ns()}"
+    query(host, statement.format(marker))
+    assert host.run(f"grep --recursive --no-messages {marker} /var/log/postgresql").rc == 1
+    assert host.run(f"journalctl --unit='postgresql*' --grep={marker}").rc == 1
 
 
 def test_another_local_user_cannot_read_the_files(host):

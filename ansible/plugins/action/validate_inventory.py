@@ -155,6 +155,8 @@ def broken_rule(name, option, value):
         return "it must not be empty"
     if not isinstance(value, SHAPES.get(kind, object)) or (isinstance(value, bool) and kind in ("str", "int", "float")):
         return f"it must be {WORDS[kind]}"
+    if kind == "list" and option.get("elements") == "dict" and not all(isinstance(each, dict) for each in value):
+        return "each element must be a mapping"
     outcome = ArgumentSpecValidator({name: option}).validate({name: value})
     for error in outcome.errors.errors:
         if type(error) is ArgumentTypeError:
