@@ -48,6 +48,8 @@ graceful_timeout = 30
 max_requests = 10000
 max_requests_jitter = 1000
 control_socket_disable = True
+# As long as the proxy takes, whose refusal has the shape of the API's errors.
+limit_request_line = 8190
 
 # Only a proxy on this machine may say that a request came over HTTPS. A unix socket is always
 # trusted: its file mode decides who connects. A platform's router needs FORWARDED_ALLOW_IPS.

@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 import environ
 
-_HOST = r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]+\]"
+_HOST = r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?")
 _ALLOWED_HOST = re.compile(rf"\.?(?:{_HOST})")
 _LOCAL = "(On your own machine, DJANGO_SETTINGS_MODULE=config.django.local needs none.)"
@@ -103,7 +104,7 @@ def hosts(name: str) -> list[str]:
     if not values:
         stop(name, f"is not set. {hint}. {_LOCAL}")
     for value in values:
-        if not _ALLOWED_HOST.fullmatch(value.lower()):
+        if not _ALLOWED_HOST.fullmatch(value.lower()) or not _is_host(value.lower()):
             stop(name, f"holds {value!r}. {hint} (no scheme, port, path or *)")
     return values
 
@@ -114,13 +115,23 @@ def origins(name: str) -> list[str]:
     values = [value.lower() for value in words(name)]
     for value in values:
         match = _ORIGIN.fullmatch(value)
-        if not match or int(match["port"] or 1) > 65535:
+        if not match or int(match["port"] or 1) > 65535 or not _is_host(match["host"]):
             stop(name, f"holds {value!r}. {hint} (scheme and host, no path, no *)")
         if match["scheme"] == "http" and not _is_local(match["host"]):
             stop(name, f"holds {value!r}. Plain http is for localhost only; write https.")
         if match["port"] == {"http": "80", "https": "443"}[match["scheme"]]:
             stop(name, f"holds {value!r}. Leave out the default port, as browsers do.")
     return values
+
+
+def _is_host(host: str) -> bool:
+    """What is in brackets must be an IPv6 address, as browsers write it: [::1]."""
+    if not host.startswith("["):
+        return True
+    try:
+        return host == f"[{IPv6Address(host.strip('[]'))}]"
+    except ValueError:
+        return False
 
 
 def _is_local(host: str) -> bool:

@@ -7,11 +7,19 @@ from urllib.parse import urlsplit
 from publicsuffixlist import PublicSuffixList
 
 
-def foreign_origins(origins: Iterable[str], *, hosts: Iterable[str]) -> list[str]:
-    """The origins that are of another site than every one of the hosts."""
+def foreign_origins(origins: Iterable[str], *, hosts: Iterable[str], https: bool) -> list[str]:
+    """The origins that are of another site than every one of the hosts.
+
+    `https` says how clients reach the hosts: browsers count a page without it as foreign there.
+    """
     suffixes = PublicSuffixList()
     own = {_site(host.lower().lstrip("."), suffixes) for host in hosts}
-    return [origin for origin in origins if _site(urlsplit(origin).hostname, suffixes) not in own]
+    return [
+        origin
+        for origin in origins
+        if (https and origin.startswith("http:"))
+        or _site(urlsplit(origin).hostname, suffixes) not in own
+    ]
 
 
 def _site(host: str, suffixes: PublicSuffixList) -> str:

@@ -1,5 +1,8 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, reverse_lazy
+
+# "View site", in the admin. The API has no page at its root.
+admin.site.site_url = reverse_lazy("docs")
 
 urlpatterns = [
     path("api/auth/", include("styleguide_example.authentication.urls")),

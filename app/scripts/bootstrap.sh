@@ -1,6 +1,6 @@
 #!/bin/sh
-# Recreate the local database: drop it, create it, migrate it, and load demo data.
-# Usage: scripts/bootstrap.sh [--yes] POSTGRES_USER      --yes: do not ask
+# Recreate the local database: drop it if it exists, create it, migrate it, and load demo data.
+# Usage: scripts/bootstrap.sh [--yes] POSTGRES_USER      --yes: do not ask before dropping
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -47,20 +47,29 @@ creates=$(psql --no-password --dbname=postgres --tuples-only --no-align \
     refuse "PostgreSQL does not let $PGUSER in ($creates). $how"
 [ "$creates" = t ] || refuse "The role $PGUSER may not create databases. $how"
 
-if $ask; then
+# On standard input, where psql quotes the name itself.
+exists=$(echo "SELECT 1 FROM pg_database WHERE datname = :'name'" |
+    psql --no-password --dbname=postgres --tuples-only --no-align --set=name="$PGDATABASE")
+
+if [ -n "$exists" ] && $ask; then
     [ -t 0 ] || refuse "This drops the database $PGDATABASE, and there is no terminal to ask on: add --yes."
     printf 'Drop the database %s on %s, with all that is in it? Type yes: ' "$PGDATABASE" "${PGHOST:-this machine}"
     read -r answer
     [ "$answer" = yes ] || refuse "Nothing was changed."
 fi
 
-error=$(dropdb --no-password --if-exists --force "$PGDATABASE" 2>&1) ||
-    refuse "PostgreSQL does not let $PGUSER drop the database $PGDATABASE ($error). Ask its owner to."
+if [ -n "$exists" ]; then
+    error=$(dropdb --no-password --force "$PGDATABASE" 2>&1) ||
+        refuse "PostgreSQL does not let $PGUSER drop the database $PGDATABASE ($error). Ask its owner to."
+fi
 createdb --no-password "$PGDATABASE"
 python manage.py migrate --verbosity 0
-echo "Demo users: $(python manage.py users_load 1000)"
+# Not inside echo, which would hide a failure.
+users=$(python manage.py users_load 1000)
+echo "Demo users: $users"
 if [ -n "${ADMIN_PASSWORD:-}" ]; then
-    echo "Administrator admin@example.com: $(python manage.py user_ensure_admin --email admin@example.com)"
+    outcome=$(python manage.py user_ensure_admin --email admin@example.com)
+    echo "Administrator admin@example.com: $outcome"
 else
     echo "To make an administrator: python manage.py user_ensure_admin --email admin@example.com"
 fi

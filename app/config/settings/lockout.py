@@ -30,6 +30,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 # Logins are in our own LoginRecord.
 AXES_DISABLE_ACCESS_LOG = True
-# Kept out of the rows and the log, like the password.
+# Masked, like the password, where a row keeps what a form sent, and in the log of axes. The row's
+# own columns show account and address: an administrator needs both to unlock.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 AXES_VERBOSE = False

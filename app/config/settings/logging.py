@@ -73,8 +73,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # The request log has one line per request already, with the trace of a failure.
         "django.request": {"level": "CRITICAL"},
-        # Its lines of lower levels only repeat that it looked for something to delete.
-        "axes": {"level": "WARNING"},
+        # Its other lines name neither account nor address; lockout.py logs a lockout.
+        "axes": {"level": "ERROR"},
         # django-structlog reports each task; Celery's own lines would repeat it.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "CRITICAL"},

@@ -25,7 +25,7 @@ SESSION_COOKIE_SECURE = boolean("SESSION_COOKIE_SECURE", default=True)
 
 # Derived: None when a front end lives on another site (app.com calls api.org), else Lax. Set
 # Strict when no link from elsewhere needs to arrive logged in.
-_foreign = foreign_origins(FRONTEND_ORIGINS, hosts=ALLOWED_HOSTS)
+_foreign = foreign_origins(FRONTEND_ORIGINS, hosts=ALLOWED_HOSTS, https=SESSION_COOKIE_SECURE)
 SESSION_COOKIE_SAMESITE = choice(
     "SESSION_COOKIE_SAMESITE",
     default="None" if _foreign else "Lax",

@@ -1,5 +1,6 @@
 """scripts/bootstrap.sh, on a database of its own."""
 
+import getpass
 import os
 import subprocess
 
@@ -14,7 +15,8 @@ from config.tests.test_bin import PATH
 SCRIPT = settings.BASE_DIR / "scripts/bootstrap.sh"
 SERVER, _, _ = PRODUCTION["DATABASE_URL"].rpartition("/")
 URL = f"{SERVER}/bootstrap_test"
-ROLE = parse_dsn(URL)["user"]
+# A URL without a role means the one of this name.
+ROLE = parse_dsn(URL).get("user") or getpass.getuser()
 
 
 def ask(url: str, sql: str) -> list[tuple]:
@@ -86,6 +88,21 @@ def test_for_scripts_it_does_not_ask(database):
     assert "Type yes" not in result.stdout
     assert "user_ensure_admin --email admin@example.com" in result.stdout
     assert not work_is_there()
+    assert ask(URL, "SELECT count(*) FROM users_user") == [(1000,)]
+
+
+def test_a_password_that_is_refused_fails(database):
+    result = bootstrap("--yes", ROLE, ADMIN_PASSWORD="short")
+    assert result.returncode == 1
+    assert "too short" in result.stderr
+    assert "Administrator" not in result.stdout
+
+
+def test_nothing_is_asked_where_there_is_nothing_to_drop(database):
+    ask(f"{SERVER}/postgres", "DROP DATABASE bootstrap_test")
+    result = bootstrap(ROLE)
+    assert result.returncode == 0, result.stderr
+    assert "Type yes" not in result.stdout
     assert ask(URL, "SELECT count(*) FROM users_user") == [(1000,)]
 
 

@@ -52,6 +52,7 @@ MALFORMED = [
     ("ALLOWED_HOSTS", "https://api.example.com"),
     ("ALLOWED_HOSTS", "*"),
     ("ALLOWED_HOSTS", ","),
+    ("ALLOWED_HOSTS", "[::::]"),
     ("CELERY_BROKER_URL", "sqs://key:pass@"),
     ("CELERY_BROKER_URL", "amqp://"),
     ("FRONTEND_ORIGINS", "app.example.com"),
@@ -71,6 +72,9 @@ MALFORMED = [
     ("FRONTEND_ORIGINS", "https://"),
     ("FRONTEND_ORIGINS", "http://localhost.example.com"),
     ("FRONTEND_ORIGINS", "file:///index.html"),
+    ("FRONTEND_ORIGINS", "https://[::::]"),
+    ("FRONTEND_ORIGINS", "https://[1:2:3:4:5:6:7:8:9]"),
+    ("FRONTEND_ORIGINS", "http://[0:0:0:0:0:0:0:1]:5173"),
     ("LOG_LEVEL", "loud"),
     ("SECURE_SSL_REDIRECT", "maybe"),
     ("SESSION_COOKIE_AGE", "two weeks"),
@@ -186,7 +190,16 @@ def test_production_refuses_to_let_every_origin_in():
 def test_what_is_the_same_site(origin, hosts, same):
     from config.sites import foreign_origins
 
-    assert foreign_origins([origin], hosts=hosts.split(",")) == ([] if same else [origin])
+    foreign = foreign_origins([origin], hosts=hosts.split(","), https=origin.startswith("https:"))
+    assert foreign == ([] if same else [origin])
+
+
+@pytest.mark.parametrize(("https", "same"), [(True, False), (False, True)])
+def test_a_page_without_https_is_foreign_to_an_api_with_it(https, same):
+    from config.sites import foreign_origins
+
+    foreign = foreign_origins(["http://app.localhost:5173"], hosts=["app.localhost"], https=https)
+    assert foreign == ([] if same else ["http://app.localhost:5173"])
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import TemplateView
 
@@ -12,6 +13,7 @@ class DocsPage(TemplateView):
     """Swagger UI. The library's own view has inline styles, and starts a session per visitor."""
 
     template_name = "api/docs.html"
+    extra_context = {"title": settings.SPECTACULAR_SETTINGS["TITLE"]}  # noqa: RUF012
 
     def get(self, request: HttpRequest, *args, **kwargs) -> HttpResponse:
         response = super().get(request, *args, **kwargs)

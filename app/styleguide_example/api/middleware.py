@@ -2,11 +2,14 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from styleguide_example.api.errors import error_body
+
+logger = structlog.get_logger(__name__)
 
 ORIGIN_REFUSED = "This origin may not use the API."
 # The form of the keys that Django makes.
@@ -46,6 +49,21 @@ class OriginGuardMiddleware:
 
 
 def origin_is_allowed(request: HttpRequest) -> bool:
+    """Whether it may change something. The log of a refusal says what FRONTEND_ORIGINS lacks."""
+    allowed = _is_allowed(request)
+    if not allowed:
+        referer = request.headers.get("Referer")
+        logger.warning(
+            "origin_refused",
+            origin=_shown(request.headers.get("Origin")),
+            sec_fetch_site=_shown(request.headers.get("Sec-Fetch-Site")),
+            # Not the whole of it: people put secrets into query strings.
+            referer=_shown(referer and _origin(referer)),
+        )
+    return allowed
+
+
+def _is_allowed(request: HttpRequest) -> bool:
     """The first of these headers that is there decides; older browsers lack the second."""
     if settings.CORS_ALLOW_ALL_ORIGINS:
         return True
@@ -61,6 +79,11 @@ def origin_is_allowed(request: HttpRequest) -> bool:
 
 def _is_known(origin: str, request: HttpRequest) -> bool:
     return origin in (f"{request.scheme}://{request.get_host()}", *settings.FRONTEND_ORIGINS)
+
+
+def _shown(header: str | None) -> str | None:
+    """Long enough for any origin. A client may send much more, and fill the log with it."""
+    return header and header[:300]
 
 
 def _origin(url: str) -> str:

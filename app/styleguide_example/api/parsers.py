@@ -13,3 +13,8 @@ class JSONParser(parsers.JSONParser):
             return super().parse(stream, media_type, {**parser_context, "encoding": "utf-8"})
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        except ParseError as error:
+            # Python's own words for a number of thousands of digits are for programmers.
+            if "set_int_max_str_digits" in str(error.detail):
+                raise ParseError("JSON parse error - number too long") from None
+            raise

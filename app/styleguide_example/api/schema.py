@@ -10,17 +10,21 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from styleguide_example.api.errors import INVALID, TooLarge
+from styleguide_example.api.middleware import ORIGIN_REFUSED
+from styleguide_example.authentication.lockout import LOCKED_OUT
+
 _REQUEST_ID = "4f9f0f0c7d3b4f1c8a1f0f5e6b7c8d9e"
 
 # What it means, and one message that clients see.
 _ERRORS = {
-    400: ("The request is not valid.", "The request is not valid."),
+    400: (INVALID, INVALID),
     401: ("Not logged in.", "Authentication credentials were not provided."),
-    403: ("The page is of an origin that is not allowed.", "This origin may not use the API."),
+    403: ("The page is of an origin that is not allowed.", ORIGIN_REFUSED),
     406: ("The client does not accept JSON.", "Could not satisfy the request Accept header."),
-    413: ("The body is too large.", "The body is too large."),
+    413: (TooLarge.default_detail, TooLarge.default_detail),
     415: ("The body is not JSON.", 'Unsupported media type "text/plain" in request.'),
-    429: ("Too many failed logins from this address.", "Too many failed logins. Try again later."),
+    429: ("Too many failed logins from this address.", LOCKED_OUT),
 }
 
 

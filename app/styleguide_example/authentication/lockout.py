@@ -2,6 +2,7 @@
 
 from ipaddress import IPv6Network, ip_address
 
+import structlog
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db.models import Max
@@ -10,6 +11,8 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from styleguide_example.api.errors import error_body
+
+logger = structlog.get_logger(__name__)
 
 LOCKED_OUT = "Too many failed logins. Try again later."
 # As long as the column that holds it.
@@ -39,6 +42,9 @@ def client_address(request: HttpRequest) -> str | None:
 def lockout_response(
     request: HttpRequest, _response: HttpResponse, credentials: dict
 ) -> HttpResponse:
+    # Only the failure that locks was counted; a try during the lockout was not.
+    if request.axes_failures_since_start is not None:
+        logger.warning("login_locked_out", client_address=client_address(request))
     seconds = _seconds_left(request, credentials)
     if request.path.startswith("/api/"):
         response = JsonResponse(error_body(request=request, message=LOCKED_OUT), status=429)

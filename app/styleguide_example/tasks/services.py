@@ -1,7 +1,9 @@
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 from celery import Task
+from django.conf import settings
 from django.db import transaction
 
 logger = structlog.get_logger(__name__)
@@ -27,4 +29,8 @@ def _task_publish(*, task: Task, arguments: dict[str, object]) -> None:
                 producer.connection.collect()
                 raise
     except Exception as error:
-        logger.warning("task_publish_failed", task=task.name, error=type(error).__name__)
+        # An OperationalError means that this broker cannot be reached.
+        broker = urlsplit(settings.CELERY_BROKER_URL).hostname
+        logger.warning(
+            "task_publish_failed", task=task.name, broker=broker, error=type(error).__name__
+        )

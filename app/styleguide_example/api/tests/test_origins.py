@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
+from structlog.testing import capture_logs
 
 from conftest import PASSWORD, ApiClient
 from styleguide_example.users.models import User
@@ -123,6 +124,25 @@ def test_a_login_with_the_right_password(browser, user, headers, status):
     answer = browser.post(LOGIN, credentials, content_type="application/json", headers=headers)
     assert answer.status_code == status
     assert ("sessionid" in answer.cookies) is (status == 200)
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", LOGIN), ("get", LOGOUT)])
+@pytest.mark.parametrize(
+    ("headers", "logged"),
+    [
+        ({"Origin": EVIL}, {"origin": EVIL}),
+        ({"Sec-Fetch-Site": "cross-site"}, {"sec_fetch_site": "cross-site"}),
+        ({"Referer": f"{EVIL}/page?token=hush"}, {"referer": EVIL}),
+        ({"Origin": "x" * 5000}, {"origin": "x" * 300}),
+    ],
+)
+def test_a_refusal_is_logged_with_what_decided(browser, method, path, headers, logged):
+    with capture_logs() as lines:
+        answer = getattr(browser, method)(path, headers=headers)
+    assert answer.status_code == 403
+    nothing = {"origin": None, "sec_fetch_site": None, "referer": None}
+    (line,) = [line for line in lines if line["event"] == "origin_refused"]
+    assert line == {"event": "origin_refused", "log_level": "warning"} | nothing | logged
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])

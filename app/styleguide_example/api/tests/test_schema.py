@@ -131,6 +131,7 @@ def test_the_docs_use_nothing_from_other_hosts(api, db):
     assert policy["default-src"] == "'none'"
     assert set(policy.values()) <= {"'none'", "'self'", "'self' data:"}
     text = answer.content.decode()
+    assert "<title>Styleguide example API</title>" in text
     files = re.findall(r'(?:src|href)="/static/([^"]+)"', text)
     assert len(files) == 4
     assert all(finders.find(name) for name in files)

@@ -9,6 +9,8 @@ class Migration(migrations.Migration):
         ("sessions", "0001_initial"),
     ]
 
+    # PostgreSQL alters no column that a view uses: around a migration that alters those of
+    # django_session, drop this view and make it again.
     operations = [
         migrations.RunSQL(
             """

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from conftest import PASSWORD, ApiClient
 from styleguide_example.authentication.lockout import client_address
@@ -160,6 +161,7 @@ def test_the_admin_is_locked_too_and_says_so(user):
     assert 840 < int(answer.headers["Retry-After"]) <= 900
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "Try again in 15 minutes." in answer.content.decode()
+    assert '<a href="/admin/login/">' in answer.content.decode()
     assert admin_log_in(password=PASSWORD).status_code == 429
     # One count for both doors.
     assert log_in(password=PASSWORD).status_code == 429
@@ -176,10 +178,21 @@ def test_no_password_is_kept(user, caplog):
     rows = list(AccessAttempt.objects.values())
     assert len(rows) == 1
     assert "username" in rows[0]["post_data"]
-    assert "axes" in caplog.text
     for text in (str(rows), caplog.text):
         assert WRONG not in text
     assert EMAIL not in caplog.text
+
+
+@pytest.mark.parametrize("try_to_log_in", [log_in, admin_log_in])
+def test_a_lockout_is_logged_once_and_without_the_account(user, caplog, try_to_log_in):
+    with capture_logs() as lines:
+        for _ in range(6):
+            answer = try_to_log_in()
+    assert answer.status_code == 429
+    (line,) = [line for line in lines if line["event"] == "login_locked_out"]
+    assert line == {"event": "login_locked_out", "log_level": "warning", "client_address": HOME}
+    # Nor does axes, for each failure.
+    assert "AXES" not in caplog.text
 
 
 def test_failures_that_no_longer_count_are_deleted(locked):
