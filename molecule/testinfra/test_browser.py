@@ -162,6 +162,17 @@ def test_the_keyboard_is_enough_to_log_in(visitor, frontend, administrator):
     visitor.expect_signed_in(administrator)
 
 
+def test_a_double_click_logs_in_once(visitor, api, frontend, administrator):
+    visitor.page.goto(frontend)
+    visitor.page.get_by_label("Email", exact=True).fill(administrator.email)
+    visitor.page.get_by_label("Password", exact=True).fill(administrator.password)
+    visitor.page.get_by_role("button", name="Log in").dblclick()
+    visitor.expect_signed_in(administrator)
+    expect(visitor.page.get_by_role("cell").first).to_be_visible()
+    sent = [request.method for request in visitor.requests if request.url == f"{api}{LOGIN}"]
+    assert sent.count("POST") == 1
+
+
 def test_a_wrong_password_is_told(visitor, api, frontend, administrator):
     visitor.page.goto(frontend)
     visitor.log_in(Administrator(administrator.email, Secret("wrong")))

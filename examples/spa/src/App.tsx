@@ -10,7 +10,8 @@ export function App() {
   const loggedIn = session.data && session.data.user !== null;
   useFocusOnChange(loggedIn);
 
-  if (session.isError) {
+  // Only while nothing is known: a question that fails later changes nothing.
+  if (session.isError && !session.data) {
     return (
       <main className="narrow">
         <ProblemAlert problem={toProblem(session.error)} onRetry={() => void session.refetch()} />

@@ -5,7 +5,7 @@ import { Field } from "./components/Field";
 import { Layout } from "./components/Layout";
 import { ProblemAlert } from "./components/ProblemAlert";
 import { toProblem } from "./problem";
-import { setSession } from "./session";
+import { queryClient, setSession } from "./session";
 
 export function LoginPage({ notice }: { notice: string | undefined }) {
   const form = useRef<HTMLFormElement>(null);
@@ -15,14 +15,18 @@ export function LoginPage({ notice }: { notice: string | undefined }) {
   // To where the person acts next: the field at fault, "Try again", or else the password.
   useEffect(() => {
     if (!login.error) return;
-    form.current
-      ?.querySelector<HTMLElement>("[aria-invalid], [role=alert] button, [name=password]")
-      ?.focus();
+    const next = form.current?.querySelector<HTMLElement>(
+      "[aria-invalid], [role=alert] button, [name=password]",
+    );
+    next?.focus();
+    // Typing replaces what was wrong.
+    if (next instanceof HTMLInputElement && next.name === "password") next.select();
   }, [login.error]);
 
   function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
-    if (login.isPending) return;
+    // Not `login.isPending`, which a second click within the same frame does not see yet.
+    if (queryClient.isMutating()) return;
     const data = new FormData(event.currentTarget);
     login.mutate({ email: String(data.get("email")), password: String(data.get("password")) });
   }

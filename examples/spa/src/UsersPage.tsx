@@ -13,6 +13,7 @@ import { setSession } from "./session";
 
 const FILTERS = ["email", "id", "is_admin"];
 const PARAMETERS = [...FILTERS, "limit", "offset"];
+const NOTHING = Object.fromEntries(PARAMETERS.map((name) => [name, ""]));
 
 export function UsersPage({ user }: { user: CurrentUser }) {
   const parameters = useQueryString();
@@ -21,14 +22,15 @@ export function UsersPage({ user }: { user: CurrentUser }) {
     [...parameters].filter(([name]) => PARAMETERS.includes(name)),
   ) as UserListData["query"];
   const users = useQuery({
-    queryKey: ["users", query],
+    // What one user saw is not for the next.
+    queryKey: ["users", user.id, query],
     queryFn: async ({ signal }) => (await userList({ query, signal })).data,
     placeholderData: keepPreviousData,
   });
   const logout = useMutation({
     mutationFn: logOut,
     onSuccess: () => {
-      changeQueryString(Object.fromEntries(PARAMETERS.map((name) => [name, ""])));
+      changeQueryString(NOTHING);
       setSession({ user: null });
     },
   });
@@ -49,7 +51,12 @@ export function UsersPage({ user }: { user: CurrentUser }) {
   return (
     <Layout title="Users" header={header}>
       {logout.error && (
-        <ProblemAlert problem={toProblem(logout.error)} onRetry={() => logout.mutate()} />
+        <ProblemAlert
+          problem={toProblem(logout.error)}
+          failed="Logging out failed."
+          onRetry={() => logout.mutate()}
+          retryLabel="Try logging out again"
+        />
       )}
       <Filters parameters={parameters} errors={problem?.fields ?? {}} />
       {problem ? (
@@ -60,7 +67,7 @@ export function UsersPage({ user }: { user: CurrentUser }) {
         />
       ) : (
         <div className="card">
-          <UserTable users={users.data?.results} busy={users.isFetching} />
+          <UserTable page={users.data} busy={users.isFetching} />
           <Pager page={users.data} />
         </div>
       )}
@@ -98,7 +105,7 @@ function Filters({ parameters, errors }: FiltersProps) {
 
   function clear() {
     form.current?.reset();
-    form.current?.requestSubmit();
+    changeQueryString(NOTHING);
   }
 
   return (
@@ -107,7 +114,7 @@ function Filters({ parameters, errors }: FiltersProps) {
         <Field
           label="Email"
           name="email"
-          placeholder="Whole address"
+          hint="the whole address"
           inputMode="email"
           autoComplete="off"
           errors={errors.email}

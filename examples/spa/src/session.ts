@@ -28,11 +28,12 @@ export function useSession() {
     queryKey: ["session"],
     queryFn: async () => ({ user: await currentUser() }),
     staleTime: Infinity,
+    // Somebody may have logged in or out in another tab.
+    refetchOnWindowFocus: "always",
   });
 }
 
 export function setSession(session: Session): void {
-  // What one user saw is not for the next.
-  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+  if (!session.user) queryClient.removeQueries({ queryKey: ["users"] });
   queryClient.setQueryData(["session"], session);
 }

@@ -44,6 +44,6 @@ function PageButton({ label, to }: { label: string; to: number | null }) {
 }
 
 function position({ offset, count, results }: UserPage): string {
-  if (!results.length) return `0 of ${count}`;
+  if (!results.length) return count ? `Past the last of ${count}` : "0 of 0";
   return `${offset + 1}–${offset + results.length} of ${count}`;
 }

@@ -1,12 +1,12 @@
 import { Fragment } from "react";
-import type { User } from "../client";
+import type { UserPage } from "../client";
 
 interface Props {
-  users: User[] | undefined;
+  page: UserPage | undefined;
   busy: boolean;
 }
 
-export function UserTable({ users, busy }: Props) {
+export function UserTable({ page, busy }: Props) {
   return (
     <table aria-labelledby="title" aria-busy={busy}>
       <thead>
@@ -17,17 +17,19 @@ export function UserTable({ users, busy }: Props) {
         </tr>
       </thead>
       <tbody>
-        {users?.map((user) => (
+        {page?.results.map((user) => (
           <tr key={user.id}>
             <td>{user.id}</td>
             <td>{breakable(user.email)}</td>
             <td>{user.is_admin ? <span className="badge">Administrator</span> : "User"}</td>
           </tr>
         ))}
-        {users?.length === 0 && (
+        {page?.results.length === 0 && (
           <tr>
             <td colSpan={3} className="empty">
-              No users to show.
+              {page.count
+                ? "This page is past the last one. “Previous” leads back to that."
+                : "No users to show."}
             </td>
           </tr>
         )}
