@@ -28,7 +28,7 @@ def test_http_redirects_to_https(site, path):
     """Permanently, with method, path and query kept, to the port that serves HTTPS."""
     answer = site.get(path, scheme="http")
     assert answer.status == 308
-    assert answer.headers["Location"] == f"https://{site.host_header(site.https_port, 443)}{path}"
+    assert answer.headers["Location"] == f"{site.origin}{path}"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -201,6 +201,26 @@ def describe_failure(name, option, error, where, folder):
     return f"{name}, in {where()}: {reason}. {advice(name, option)}"
 
 
+def describe_frontends(valid, where):
+    """Sentences about front ends that cannot work, each value being right by itself."""
+    frontends = valid["project_frontends"]
+    domains = [frontend["domain"] for frontend in frontends]
+    for path in (frontend["path"] for frontend in frontends if not is_built(frontend["path"])):
+        yield (
+            f"project_frontends, in {where}, names {path}, which has no index.html and assets/: build the front end "
+            "first, the example with `make spa`."
+        )
+    if len({*domains, valid.get("project_domain")}) <= len(domains):
+        yield f"project_frontends, in {where}, names a domain that project_domain or another front end has."
+    port = int(valid["project_https_port"])
+    for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in domains):
+        if origin not in valid.get("project_frontend_origins", []):
+            yield (
+                f"project_frontends, in {where}, serves {origin}, which may not call the API: add it to "
+                "project_frontend_origins."
+            )
+
+
 def describe_missing(name, file, option, folder):
     description = option["description"] if isinstance(option["description"], str) else option["description"][0]
     return f"{name} is missing in {folder}/group_vars/all/{file}.yml: {description} {advice(name, option)}"
@@ -258,7 +278,7 @@ class ActionModule(ActionBase):
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
         templar = Templar(loader=self._loader, variables={**self.defaults, **known})
-        ports, domains, frontends, origins = dict(DEFAULT_PORTS), [], [], []
+        valid = dict(DEFAULT_PORTS)
         for name, raw in sorted(variables.items()):
             spec = self.specs.get(name)
             if raw is None and spec and self.defaults.get(name, "") is None:
@@ -276,29 +296,12 @@ class ActionModule(ActionBase):
                 continue
             if sentence := describe_value(name, spec[1], value, where):
                 yield sentence
-            elif name in ports:
-                ports[name] = int(value)
-            elif name == "project_domain":
-                domains.append(value)
-            elif name == "project_frontends":
-                frontends = [frontend["domain"] for frontend in value]
-                for path in (frontend["path"] for frontend in value if not is_built(frontend["path"])):
-                    yield (
-                        f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build "
-                        "the front end first, the example with `make spa`."
-                    )
-            elif name == "project_frontend_origins":
-                origins = value
-        where = find("project_frontends", folder, host, variables["group_names"])
-        if len({*domains, *frontends}) < len(domains + frontends):
-            yield f"project_frontends, in {where}, names a domain that project_domain or another front end has."
-        port = ports["project_https_port"]
-        for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in frontends):
-            if origin not in origins:
-                yield (
-                    f"project_frontends, in {where}, serves {origin}, which may not call the API: add it to "
-                    "project_frontend_origins."
-                )
+            else:
+                valid[name] = value
+        if valid.get("project_frontends"):
+            where = find("project_frontends", folder, host, variables["group_names"])
+            yield from describe_frontends(valid, where)
+        ports = {name: int(valid[name]) for name in DEFAULT_PORTS}
         if len(set(ports.values())) < len(ports):
             where = find("project_https?_port", folder, host, variables["group_names"])
             yield f"{' and '.join(ports)} are both {ports['project_http_port']}, in {where}: each needs its own port."
