@@ -6,10 +6,12 @@ INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(e
 SPA := examples/spa
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
+# $(call SWITCH,NAME,variable): NAME=yes turns application_<variable>_enabled on.
+SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down plan check lint contracts unit spa development test molecule verify deploy bench clean lock tools
+.PHONY: help up down provision plan rollback unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,13 +29,25 @@ up: ## Boot and provision a host on this machine
 down: ## Remove that host, its network and its secrets
 	@/usr/bin/python3 molecule/shared/machines.py down inventories/local
 
+provision: ## Bring the hosts of ENV to what the inventory says
+	@molecule/shared/tools.sh
+	@$(PLAY) ansible/site.yml
+
 deploy: ## Release the latest commit, or REF, to ENV
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/site.yml $(if $(REF),-e application_source_ref=$(REF))
+	@$(PLAY) ansible/deploy.yml $(if $(REF),-e application_source_ref=$(REF)) $(call SWITCH,BREAKING,breaking_migrations) $(call SWITCH,UNCOMMITTED,uncommitted)
 
-plan: ## Show what deploy would change on ENV
+rollback: ## Go back to the last good release, or to RELEASE
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/site.yml --check --diff
+	@$(PLAY) ansible/rollback.yml $(if $(RELEASE),-e application_rollback_release=$(RELEASE)) $(call SWITCH,REVERSE,reverse_migrations)
+
+unlock: ## Show who locks the releases of ENV, and free them
+	@molecule/shared/tools.sh
+	@$(PLAY) ansible/unlock.yml $(if $(filter yes,$(YES)),-e '{"application_unlock_confirmed": true}')
+
+plan: ## Show what provision and deploy would change on ENV
+	@molecule/shared/tools.sh
+	@$(PLAY) ansible/site.yml ansible/deploy.yml --check --diff $(if $(REF),-e application_source_ref=$(REF))
 
 check: lint contracts unit ## Lint, contracts and unit tests: under 3 minutes
 

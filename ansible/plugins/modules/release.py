@@ -1,288 +1,557 @@
 #!/usr/bin/python
-"""Make one release of a Django project the running one, without losing a request."""
+"""Bring a release of a Django project to a host, step by step, so that every step can fail without harm."""
 
-import contextlib
 import datetime
 import fcntl
 import glob
-import hashlib
-import http.client
-import json
 import os
-import socket
 import subprocess
+import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.releases.builds import Builds, names, parse
+from ansible.module_utils.releases.records import Attempt, History, Lease, Refused, now
+from ansible.module_utils.releases.slots import Probe, Slots, journal, systemctl
 
 DOCUMENTATION = r"""
 module: release
-short_description: Make one release the running one, without losing a request
+short_description: Bring a release to a host, or back, without losing a request
 description:
   - Two slots, blue and green, each link to a release and to an environment file. C(current) links to the slot that
-    serves. The idle slot is pointed at the new release, migrated, started and asked for its readiness through its
-    own socket; then C(current) is replaced in one rename, the old slot's queue runs empty and its processes stop.
-  - Whatever fails before the rename leaves the running slot untouched. A killed run is finished by the next.
+    serves. The idle slot is pointed at the wanted release, started and asked for its readiness through its own
+    socket; then C(current) is replaced in one rename, the slot is watched for a time of grace, the old slot's queue
+    runs empty and its processes stop.
+  - Whatever fails before the rename leaves the running slot untouched, and what fails in the time of grace gives it
+    the traffic back. What a killed run left is cleared up when the next one begins.
 options:
-  name: {type: str, required: true, description: Beginning of the units' names.}
-  root: {type: path, required: true, description: Folder with releases and slots.}
-  release: {type: str, required: true, description: Name of a folder in releases.}
-  environment: {type: path, required: true, description: The environment file to run it with.}
-  processes: {type: list, elements: str, required: true, description: "Of web, worker and beat, those to run here."}
-  health_host: {type: str, required: true, description: Host header of the readiness probe.}
-  health_path: {type: str, required: true, description: Path of the readiness probe.}
-  health_timeout_seconds: {type: int, required: true, description: How long the release may take to be ready.}
-  drain_timeout_seconds: {type: int, required: true, description: How long the old slot's queue may take to empty.}
+  step:
+    type: str
+    required: true
+    choices: [read, begin, build, migrate, switch, reverse, finish, abort, unlock]
+    description: The step to take. All but C(read) and C(begin) want the lock that C(begin) took.
+  project:
+    type: dict
+    required: true
+    description: What stays the same from step to step.
+    options:
+      name: {type: str, required: true, description: Beginning of the units' names.}
+      root: {type: path, required: true, description: Folder with releases and slots.}
+      user: {type: str, required: true, description: System user of the processes.}
+      processes: {type: list, elements: str, required: true, description: "Of web, worker and beat, those to run here."}
+      requirements_file: {type: str, required: true, description: "Compiled requirements, relative to the release."}
+      health_host: {type: str, required: true, description: Host header of the readiness probe.}
+      health_path: {type: str, required: true, description: Path of the readiness probe.}
+      health_timeout_seconds: {type: int, required: true, description: How long the release may take to be ready.}
+      grace_seconds: {type: int, required: true, description: How long a release is watched after the switch.}
+      drain_timeout_seconds: {type: int, required: true, description: How long the old slot's queue may take to empty.}
+      lock_timeout_seconds: {type: int, required: true, description: How long a migration waits for a lock.}
+  owner: {type: dict, description: "Token, person and machine behind this run; the action plugin adds it."}
+  break_token: {type: str, description: Token of an owner that is known to be dead.}
+  kind: {type: str, choices: [keep, deploy, rollback], description: What the attempt is.}
+  release: {type: str, description: Name of the release; with C(rollback) empty for the last good one.}
+  commit: {type: str, description: What it was made of.}
+  ref: {type: str, description: How it was asked for.}
+  environment: {type: path, description: The environment file to run it with.}
+  archive: {type: path, description: The release's files on this host; the action plugin brings them.}
+  tools_requirements: {type: str, description: Compiled requirements of what builds a release.}
+  breaking_migrations_enabled: {type: bool, description: Whether migrations may break the running release.}
+  reverse_migrations_enabled: {type: bool, description: Whether a rollback reverses what its target does not have.}
+  attempts_count: {type: int, description: How often a migration that waited in vain is tried.}
+  retention_count: {type: int, description: How many releases stay.}
+  static_retention_days: {type: int, description: How long static files of removed releases stay.}
+  reason: {type: str, description: Why the attempt is given up.}
+  failed_step: {type: str, description: Where it failed.}
 author: Slipway contributors
 """
 
-SLOTS = ("blue", "green")
-READY_ANSWERS = 3
+
+# Migrations that are named before a deploy; a new database has many.
+SHOWN = 12
 
 
-class Refused(Exception):
-    """Why the release does not become the running one, and the unit whose journal tells more."""
-
-    def __init__(self, message, unit):
-        super().__init__(message)
-        self.unit = unit
+def duration(since):
+    return round(time.time() - datetime.datetime.fromisoformat(since).timestamp(), 1)
 
 
-def systemctl(*arguments):
-    return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+def summary(found, reverse, guess=False):
+    """What happens to the database, for a person; empty when nothing does."""
+    pending = found["pending"]
+    lines = [f"  migrates {name}" for name in pending[:SHOWN]]
+    if len(pending) > SHOWN:
+        lines.append(f"  and {len(pending) - SHOWN} more")
+    lines += [f"  may break the running release: {each['migration']}: {each['text']}" for each in found["findings"]]
+    lines += [f"  reverses {app} to {name}" for app, name in reverse]
+    if guess:
+        lines.append("  Packages change too; their own migrations are not in this list.")
+    return "\n".join(lines)
 
 
-def is_active(unit):
-    return systemctl("is-active", "--quiet", unit).returncode == 0
+class Release:
+    """One step of an attempt on this host."""
 
+    def __init__(self, parameters, check_mode):
+        self.__dict__.update(parameters, **parameters["project"])
+        self.check_mode = check_mode
+        self.slots = Slots(self.name, self.root, self.processes)
+        self.builds = Builds(self.root, self.user)
+        self.history = History(self.root)
+        self.lease = Lease(self.root)
+        self.attempt = Attempt(self.root)
+        self.probe = Probe(self.health_host, self.health_path, self.health_timeout_seconds, self.grace_seconds)
 
-def is_gone(unit):
-    """Whether the unit runs nothing, and is not about to try again either."""
-    return systemctl("is-active", unit).stdout.strip() in ("inactive", "failed", "unknown")
+    # --- what is so
 
+    def present(self):
+        """What serves, for a person who compares."""
+        slot = self.slots.serving()
+        return f"release {self.slots.release(slot)}, configuration {self.slots.environment(slot)}\n" if slot else ""
 
-def is_enabled(unit):
-    return systemctl("is-enabled", "--quiet", unit).returncode == 0
+    def is_recorded(self, slot):
+        """Whether the slot that serves was found healthy, and written down."""
+        last = (self.history.line() or [{}])[-1]
+        wanted = (slot, self.slots.release(slot), self.slots.environment(slot))
+        return (last.get("slot"), last.get("release"), last.get("environment")) == wanted
 
-
-def journal(unit):
-    command = ["journalctl", f"--unit={unit}", "--lines=20", "--no-pager", "--output=cat"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-
-
-def point(link, target):
-    """Make `link` lead to `target` in one step."""
-    draft = f"{link}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(draft)
-    os.symlink(target, draft)
-    os.replace(draft, link)
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class Project:
-    """The slots of one project on this host."""
-
-    def __init__(self, parameters):
-        self.__dict__.update(parameters)
-
-    def path(self, *parts):
-        return os.path.join(self.root, *parts)
-
-    def units(self, slot):
-        """Units of a slot, in the order in which they start."""
-        names = [f"{self.name}-{process}@{slot}.service" for process in self.processes]
-        return [f"{self.name}-web@{slot}.socket"] * ("web" in self.processes) + names
-
-    def generation(self):
-        """What distinguishes two starts: the release, its environment and the units' own definitions."""
-        digest = hashlib.sha256(f"{self.release}\n{self.environment}\n".encode())
-        for path in sorted(glob.glob(f"/etc/systemd/system/{self.name}-*@.*")):
-            with open(path, "rb") as unit:
-                digest.update(unit.read())
-        return digest.hexdigest()
-
-    def serving(self):
-        """The slot that `current` leads to, or None."""
-        with contextlib.suppress(OSError):
-            return os.path.basename(os.readlink(self.path("current")))
-        return None
-
-    def present(self, slot):
-        """What the slot runs, for a person who compares."""
-        with contextlib.suppress(OSError, TypeError):
-            return f"release {os.path.basename(os.readlink(self.path('slots', slot, 'release')))}\n"
-        return "no release\n"
-
-    def serves(self, slot):
-        with contextlib.suppress(OSError, TypeError), open(self.path("slots", slot, "generation")) as record:
-            return record.read() == self.generation()
-        return False
-
-    def is_settled(self, slot):
-        """Whether the slot runs all that it should, and the other one nothing."""
-        other = SLOTS[slot == SLOTS[0]]
-        return all(is_active(unit) and is_enabled(unit) for unit in self.units(slot)) and all(
-            is_gone(unit) and not is_enabled(unit) for unit in self.units(other)
-        )
-
-    def prepare(self, slot):
-        """Point the idle slot at the release, migrate, start it and wait until it is ready."""
-        systemctl("daemon-reload")
-        self.stop(self.units(slot))
-        folder = self.path("slots", slot)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(folder, "generation"))
-        point(os.path.join(folder, "release"), self.path("releases", self.release))
-        point(os.path.join(folder, "environment"), self.environment)
-        point(os.path.join(folder, "web.sock"), f"/run/{self.name}/{slot}.sock")
-        try:
-            self.start(f"{self.name}-release@{slot}.service", "prepare the release (static files, checks, migrations)")
-            if "web" in self.processes:
-                self.start(f"{self.name}-web@{slot}.socket", "open its socket")
-                self.start(f"{self.name}-web@{slot}.service", "start")
-                self.await_readiness(slot)
-        except Refused as refused:
-            self.stop([*self.units(slot), refused.unit])
-            raise
-        with open(os.path.join(folder, "generation"), "w") as record:
-            record.write(self.generation())
-
-    def start(self, unit, purpose):
-        systemctl("reset-failed", unit)
-        done = systemctl("start", unit)
-        if done.returncode:
-            raise Refused(f"Release {self.release} could not {purpose}: {unit} failed.", unit)
-
-    def await_readiness(self, slot):
-        unit = f"{self.name}-web@{slot}.service"
-        deadline = time.monotonic() + self.health_timeout_seconds
-        good, last = 0, "no answer"
-        while good < READY_ANSWERS:
-            if time.monotonic() > deadline or not is_active(unit):
-                message = f"Release {self.release} was not ready within {self.health_timeout_seconds} s"
-                raise Refused(f"{message} at {self.health_path}: {last}.", unit)
-            last = self.probe(slot)
-            good = good + 1 if last == "200" else 0
-            if not good:
-                time.sleep(0.3)
-
-    def probe(self, slot):
-        """Ask for readiness as the proxy will ask; "200", or what came instead."""
-        connection = UnixConnection(self.path("slots", slot, "web.sock"), timeout=5)
-        try:
-            headers = {"Host": self.health_host, "X-Forwarded-Proto": "https", "X-Request-ID": "readiness"}
-            connection.request("GET", self.health_path, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read(300).decode(errors="replace")
-            return "200" if answer.status == 200 else f"{answer.status} {body}"
-        except (OSError, http.client.HTTPException) as problem:
-            return str(problem) or type(problem).__name__
-        finally:
-            connection.close()
-
-    def drain(self, slot):
-        """Wait until nobody stands in the queue of a slot's socket: closing it would cut them off."""
-        path = f"/run/{self.name}/{slot}.sock"
-        deadline = time.monotonic() + self.drain_timeout_seconds
-        empty = 0
-        while empty < 4 and time.monotonic() < deadline:
-            rows = subprocess.run(["ss", "-xlnH", "src", f"unix:{path}"], capture_output=True, text=True, check=False)
-            queued = [row.split()[2] for row in rows.stdout.splitlines() if path in row]
-            empty = empty + 1 if all(count == "0" for count in queued) else 0
-            time.sleep(0.05)
-
-    def stop(self, units):
-        """Stop units, a socket before its service so that nothing starts it again, and forget their failures."""
-        if units:
-            systemctl("stop", *units)
-            systemctl("reset-failed", *units)
-
-    def settle(self, slot):
-        """Let `slot` run everything, now and after a boot, and the other one nothing."""
-        other = SLOTS[slot == SLOTS[0]]
-        systemctl("enable", *self.units(slot))
-        point(self.path("current"), f"slots/{slot}")
-        systemctl("disable", *self.units(other))
-        old = self.units(other)
-        if any(is_active(unit) for unit in old if "-web@" in unit):
-            self.drain(other)
-        # Two schedulers would send each task twice; two workers leave no gap while the old one ends its tasks.
-        self.stop([unit for unit in old if "-worker@" not in unit])
-        for unit in self.units(slot):
-            if not is_active(unit):
-                self.start(unit, "start")
-        self.stop(old)
-
-    def record(self, slot):
-        """Append what runs since when; the last line is the present."""
-        line = {
-            "release": self.release,
-            "environment": os.path.basename(self.environment),
-            "slot": slot,
-            "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    def read(self):
+        """What serves and who holds the lock; changes nothing."""
+        slot = self.slots.serving()
+        known = self.builds.metadata(self.slots.release(slot)) or {}
+        return {
+            "release": self.slots.release(slot),
+            "commit": known.get("commit"),
+            "holder": self.lease.holder(),
+            "history": self.history.read()[-20:],
         }
-        with open(self.path("history.jsonl"), "a") as history:
-            history.write(json.dumps(line) + "\n")
 
-    def activate(self):
-        """Bring the host to where it should be, finishing what a killed run began."""
-        slot = self.serving()
-        if slot and self.serves(slot):
-            self.settle(slot)
-            return
-        idle = SLOTS[slot == SLOTS[0]]
-        self.prepare(idle)
-        self.settle(idle)
-        self.record(idle)
+    # --- begin
+
+    def begin(self):
+        if not self.check_mode and not glob.glob(f"/etc/systemd/system/{self.name}-*@.service"):
+            raise Refused("This host was never provisioned: run ansible/site.yml (`make provision`) first.")
+        holder = self.lease.holder()
+        if holder and holder["token"] not in (self.owner["token"], self.break_token):
+            return {"held": holder}
+        recovered = [] if self.check_mode else self.recover()
+        wanted = self.target() if self.kind == "rollback" else {}
+        release = wanted.get("release") or self.release
+        environment = wanted.get("path") or self.environment
+        slot = self.slots.serving()
+        if (
+            slot
+            and self.slots.runs(slot, release, os.path.basename(environment))
+            and self.slots.is_settled()
+            and self.is_recorded(slot)
+        ):
+            return {"changed": bool(recovered), "needed": False, "release": release, "recovered": recovered}
+        known = self.builds.metadata(release)
+        after = f"release {release}, configuration {os.path.basename(environment)}\n"
+        answer = {
+            "changed": True,
+            "needed": True,
+            "release": release,
+            "complete": known is not None,
+            "previous": self.slots.release(slot),
+            "recovered": recovered,
+            "diff": {"before": self.present(), "after": after},
+        }
+        if self.check_mode:
+            return answer
+        self.builds.require_room()
+        self.lease.take(self.owner["token"], self.owner["who"], f"{self.kind} of {release}")
+        started = now()
+        self.attempt.write(
+            {
+                "id": f"{started[:19].replace(':', '').replace('-', '')}Z-{release}",
+                "kind": self.kind if self.kind != "keep" else "deploy",
+                "release": release,
+                "commit": (known or {}).get("commit", self.commit),
+                "ref": self.ref,
+                "environment": environment,
+                "previous": self.slots.release(slot),
+                "by": self.owner["who"],
+                "started": started,
+                "step": "begin",
+                "token": self.owner["token"],
+            }
+        )
+        return answer
+
+    def target(self):
+        """The release to go back to, with the environment that it ran with."""
+        line = self.history.line()
+        good = [record for record in self.history.read() if record.get("result") == "good"]
+        if self.release:
+            found = [record for record in good if record["release"] == self.release]
+            if not found:
+                some = ", ".join(dict.fromkeys(record["release"] for record in reversed(good))) or "none yet"
+                raise Refused(f"Release {self.release} never ran well on this host. Those that did: {some}.")
+            candidates = found[-1:]
+        else:
+            candidates = line[:-1][::-1]
+        for record in candidates:
+            path = f"/etc/{self.name}/{record['environment']}"
+            if self.builds.metadata(record["release"]) and os.path.exists(path):
+                return {**record, "path": path}
+        if self.release:
+            raise Refused(
+                f"Release {self.release} or the configuration it ran with is no longer on this host: "
+                f"deploy it again (REF={candidates[0].get('commit') or self.release}), with today's configuration."
+            )
+        raise Refused("There is no earlier good release on this host to go back to. Nothing was changed.")
+
+    def recover(self):
+        """Clear up what a killed run left, so that what serves is healthy, recorded and alone."""
+        done = []
+        left = self.attempt.read()
+        slot, other = self.slots.serving(), self.slots.idle()
+        if slot and not self.is_recorded(slot):
+            record = {"slot": slot, "release": self.slots.release(slot), "environment": self.slots.environment(slot)}
+            if left and (left.get("slot"), left["release"]) == (slot, record["release"]):
+                record, left = {**left, **record}, None
+            else:
+                record.update({"kind": "deploy", "by": self.owner["who"], "previous": self.slots.release(other)})
+            done.append(self.decide(slot, other, record))
+        if left:
+            self.write_down(left, result="interrupted", step=left["step"], why="The run was killed.")
+            done.append(f"a {left['kind']} of {left['release']} was killed in the step {left['step']}")
+        serving, idle = self.slots.serving(), self.slots.idle()
+        if any(state not in ("inactive", "failed") for state, _ in self.slots.states(self.slots.known(idle)).values()):
+            self.slots.retire(idle, self.drain_timeout_seconds)
+            done.append(f"processes of release {self.slots.release(idle)} are stopped")
+        for name in names(os.path.join(self.root, "releases")):
+            if not self.builds.metadata(name) and name != self.slots.release(serving):
+                self.builds.discard(name)
+                done.append(f"the half-made release {name} is removed")
+        self.attempt.drop()
+        return done
+
+    def decide(self, slot, other, record):
+        """Keep what a killed run switched to when it is healthy; else return to what was good before."""
+        try:
+            for unit in self.slots.units(slot):
+                if not self.slots.is_active(unit):
+                    self.slots.start(unit)
+            if "web" in self.processes:
+                self.probe.await_readiness(self.slots, slot)
+            self.probe.watch(self.slots, slot)
+        except Refused as refused:
+            good = (self.history.line() or [{}])[-1]
+            back = good.get("slot") == other and good.get("release") == self.slots.release(other)
+            if back:
+                self.slots.open(other, self.probe)
+            self.slots.abandon(slot, other if back else None)
+            self.write_down(record, result="returned", step="switch", why=str(refused))
+            return f"release {record['release']}, which a killed run switched to, was not healthy and is given up"
+        systemctl("enable", self.slots.boot)
+        self.write_down(record, result="good")
+        return f"release {record['release']}, which a killed run switched to, is healthy and stays"
+
+    def write_down(self, attempt, **outcome):
+        keys = ("id", "kind", "release", "commit", "ref", "previous", "by", "started")
+        record = {key: attempt.get(key) for key in keys}
+        record["environment"] = os.path.basename(attempt.get("environment") or "")
+        record["slot"] = attempt.get("slot")
+        if started := attempt.get("started"):
+            record["seconds"] = duration(started)
+        self.history.append(**record, finished=now(), **outcome)
+
+    # --- build
+
+    def owned(self, step):
+        """The present attempt; refuses when the lock is not ours any more."""
+        self.lease.require(self.owner["token"])
+        self.attempt.update(step=step)
+        return self.attempt.read()
+
+    def build(self):
+        if self.check_mode:
+            return self.preview()
+        attempt = self.owned("build")
+        release, slot = attempt["release"], self.slots.idle()
+        known = self.builds.metadata(release)
+        requirements = None
+        if not known:
+            requirements = self.builds.build(
+                attempt["id"], release, self.archive, self.requirements_file, self.tools_requirements
+            )
+        self.slots.prepare(slot, release, attempt["environment"])
+        self.attempt.update(slot=slot, built=not known)
+        found = self.drive(slot, "plan" if attempt["kind"] == "rollback" else "check" if known else "build")
+        if not known:
+            about = {key: attempt[key] for key in ("commit", "ref", "by")}
+            lists = {key: found[key] for key in ("migrations", "leaves", "apps")}
+            self.builds.finish(release, built=now(), requirements=requirements, **about, **lists)
+        self.builds.share_static(release)
+        reverse = self.to_reverse(attempt, found)
+        self.require_harmless(found["findings"])
+        return {"changed": True, "pending": found["pending"], "reverse": reverse, "summary": summary(found, reverse)}
+
+    def require_harmless(self, findings):
+        if findings and not self.breaking_migrations_enabled:
+            raise Refused(
+                "A migration would break the release that runs until the switch:\n"
+                + "\n".join(f"{finding['migration']}: {finding['text']}" for finding in findings)
+                + "\nMake two releases of it (first stop using it, then remove it; first a default, then the rest), "
+                "or accept some errors: application_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
+            )
+
+    def to_reverse(self, attempt, found):
+        """The commands that reverse what is applied and the wanted release does not have; or a refusal."""
+        serving = self.builds.metadata(self.slots.release(self.slots.serving())) or {}
+        wanted = self.builds.metadata(attempt["release"])
+        missing = (set(found["applied"]) & set(serving.get("migrations", []))) - set(wanted["migrations"])
+        if attempt["kind"] != "rollback":
+            # A release may drop a whole app; that leaves its tables alone.
+            missing = {name for name in missing if name.split(".")[0] in wanted["apps"]}
+        apps = sorted({name.split(".")[0] for name in missing})
+        steps = [[app, wanted["leaves"].get(app, "zero")] for app in apps]
+        if steps and not (attempt["kind"] == "rollback" and self.reverse_migrations_enabled):
+            commands = "\n".join(f"  {self.name}-manage migrate {app} {leaf}" for app, leaf in steps)
+            allow = (
+                "application_reverse_migrations_enabled=true (`make rollback REVERSE=yes`) runs this after the switch"
+                if attempt["kind"] == "rollback"
+                else "deploy a release that has them, or reverse them first"
+            )
+            raise Refused(
+                f"The database has migrations that release {attempt['release']} does not know: "
+                f"{', '.join(sorted(missing))}. To reverse them, which may delete data:\n{commands}\n{allow}."
+            )
+        if steps:
+            self.drive(self.slots.serving(), "reversible", TARGETS=" ".join(map("=".join, steps)))
+        self.attempt.update(reverse=steps)
+        return steps
+
+    def drive(self, slot, step, **settings):
+        """Let the release's own Django take a step, sandboxed like its processes; returns what it answers."""
+        folder = f"/run/{self.name}"
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        milliseconds = self.lock_timeout_seconds * 1000
+        serving = self.builds.metadata(self.slots.release(self.slots.serving())) or {}
+        values = {
+            "STEP": step,
+            "PGOPTIONS": f"-c lock_timeout={milliseconds}",
+            "LINTER": (glob.glob(f"{self.root}/tools/lib/python*/site-packages") or [""])[0],
+            "LINTED_APPS": " ".join(serving.get("apps", [])),
+            **settings,
+        }
+        with open(f"{folder}/{slot}.step", "w") as file:
+            file.writelines(f'{name}="{value}"\n' for name, value in values.items())
+        unit = f"{self.name}-release@{slot}.service"
+        systemctl("reset-failed", unit)
+        failed = systemctl("start", unit).returncode
+        lines = journal(unit)
+        if attempt := self.attempt.read():
+            self.builds.log(attempt["id"], "\n".join([f"# {unit}: {step}", *lines]))
+        if failed:
+            systemctl("reset-failed", unit)
+            raise Refused(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
+        with open(f"{folder}/{slot}.json") as file:
+            return parse(file.read())
+
+    def preview(self):
+        """What would migrate, told by the new code in a folder that is removed again."""
+        current = os.path.join(self.root, "current")
+        driver = f"/usr/local/lib/{self.name}/django_release.py"
+        known = self.builds.metadata(self.release)
+        if not os.path.exists(f"{current}/release/.venv") or not os.path.exists(driver) or not (self.archive or known):
+            return {
+                "changed": True,
+                "pending": [],
+                "summary": "What it migrates can only be told on a host that serves.",
+            }
+        with tempfile.TemporaryDirectory(prefix="plan-") as folder:
+            os.chmod(folder, 0o755)  # noqa: S103 - the release is no secret
+            code = self.builds.release(self.release)
+            if not known:
+                code = f"{folder}/code"
+                self.builds.unpack(self.archive, code)
+            venv = self.builds.venv(f"{code}/{self.requirements_file}")
+            guess = not os.path.exists(f"{venv}/.complete")
+            if guess:
+                venv = os.path.realpath(f"{current}/release/.venv")
+            words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--property=User={self.user}"]
+            words += [f"--property=WorkingDirectory={code}", "--property=NoNewPrivileges=yes", "--setenv=STEP=plan"]
+            words += [f"--property=EnvironmentFile={os.path.realpath(f'{current}/environment')}"]
+            words += [f"{venv}/bin/python", driver]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Refused("The release could not say what it would migrate.", done.stderr.splitlines()[-20:])
+        found = parse(done.stdout)
+        return {"changed": True, "pending": found["pending"], "summary": summary(found, [], guess)}
+
+    # --- migrate, switch, reverse
+
+    def migrate(self):
+        self.owned("migrate")
+        found = self.drive(self.slots.idle(), "migrate", ATTEMPTS=self.attempts_count or 5)
+        self.attempt.update(migrated=found["applied"])
+        return {"changed": bool(found["applied"]), "applied": found["applied"]}
+
+    def switch(self):
+        attempt = self.owned("switch")
+        slot, old = self.slots.idle(), self.slots.serving()
+        if attempt.get("slot") != slot:
+            raise Refused("The idle slot was not built by this run: run the same command again.")
+        try:
+            began = time.monotonic()
+            self.slots.open(slot, self.probe)
+            ready = time.monotonic()
+            self.slots.switch(slot, self.probe)
+        except Refused:
+            self.slots.stop(self.slots.known(slot))
+            raise
+        watched = time.monotonic()
+        self.attempt.update(switched=True)
+        if previous := self.slots.release(old):
+            self.builds.touch_static(previous)
+        self.write_down(
+            attempt, result="good", migrations=attempt.get("migrated", []), grace_seconds=round(watched - ready, 1)
+        )
+        # What is not stopped here, the next run stops.
+        if old:
+            self.slots.retire(old, self.drain_timeout_seconds)
+        seconds = {"ready": ready - began, "grace": watched - ready, "retire": time.monotonic() - watched}
+        return {"changed": True, "seconds": {name: round(value, 1) for name, value in seconds.items()}}
+
+    def reverse(self):
+        """Reverse migrations with the code that has them, which is now in the idle slot."""
+        attempt = self.owned("reverse")
+        targets = " ".join(map("=".join, attempt["reverse"]))
+        found = self.drive(self.slots.idle(), "reverse", TARGETS=targets)
+        return {"changed": True, "reversed": found["reversed"]}
+
+    # --- the end
+
+    def finish(self):
+        self.owned("finish")
+        line = self.history.line()
+        good = [record for record in self.history.read() if record.get("result") == "good"][::-1]
+        # The present one, the one to go back to and the latest; whatever their age or time stamps.
+        kept = list(dict.fromkeys([r["release"] for r in line[-2:]] + [r["release"] for r in good]))
+        releases = set(kept[: max(self.retention_count, 2)]) | {self.slots.release(self.slots.serving())}
+        environments = {
+            f"/etc/{self.name}/{record['environment']}" for record in good if record["release"] in releases
+        } | {os.path.realpath(self.slots.path(self.slots.serving(), "environment"))}
+        gone = self.builds.prune(releases, environments, self.static_retention_days)
+        self.attempt.drop()
+        self.lease.drop()
+        return {"changed": bool(gone), "pruned": gone}
+
+    def abort(self):
+        """Give up: what ran before serves, the half-made release is gone, its log stays, nobody is locked out."""
+        holder, attempt = self.lease.holder(), self.attempt.read()
+        if not attempt or not holder or holder["token"] != self.owner["token"]:
+            return {"changed": False}
+        attempt["step"] = self.failed_step or attempt["step"]
+        trouble = None
+        if attempt.get("switched") and attempt["previous"]:
+            try:
+                self.go_back(attempt)
+            except Refused as refused:
+                trouble = str(refused)
+        elif not attempt.get("switched"):
+            if attempt.get("slot"):
+                self.slots.stop(self.slots.known(attempt["slot"]))
+            self.write_down(attempt, result="failed", step=attempt["step"], why=self.reason)
+            if attempt.get("built") or not self.builds.metadata(attempt["release"]):
+                self.builds.discard(attempt["release"])
+        self.builds.log(attempt["id"], f"# given up in {attempt['step']}: {self.reason}")
+        self.attempt.drop()
+        self.lease.drop()
+        serving = self.slots.release(self.slots.serving())
+        log = self.builds.log_path(attempt["id"])
+        text = f"{os.uname().nodename} serves {serving or 'nothing yet'}; the log of this attempt is {log}."
+        return {"changed": True, "summary": f"{text} It could not go back: {trouble}" if trouble else text}
+
+    def go_back(self, attempt):
+        """Let the release serve that served before this attempt."""
+        slot, back = self.slots.serving(), self.slots.idle()
+        self.slots.open(back, self.probe)
+        self.probe.grace_seconds = 0
+        self.slots.switch(back, self.probe)
+        record = {"id": attempt["id"], "kind": "return", "by": attempt["by"], "started": now(), "slot": back}
+        record.update({"release": self.slots.release(back), "environment": self.slots.environment(back)})
+        record.update({"previous": attempt["release"], "commit": self.builds.metadata(record["release"])["commit"]})
+        self.write_down(record, result="good", step=attempt["step"], why=self.reason)
+        self.slots.retire(slot, self.drain_timeout_seconds)
+
+    def unlock(self):
+        holder = self.lease.holder()
+        if holder and not self.check_mode:
+            self.lease.drop()
+        return {"changed": bool(holder), "holder": holder}
 
 
 def main():
+    text, whole, yes = {"type": "str"}, {"type": "int"}, {"type": "bool"}
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "root": {"type": "path", "required": True},
-            "release": {"type": "str", "required": True},
-            "environment": {"type": "path", "required": True},
-            "processes": {"type": "list", "elements": "str", "required": True},
-            "health_host": {"type": "str", "required": True},
-            "health_path": {"type": "str", "required": True},
-            "health_timeout_seconds": {"type": "int", "required": True},
-            "drain_timeout_seconds": {"type": "int", "required": True},
+            "step": {
+                "type": "str",
+                "required": True,
+                "choices": [
+                    *("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock"),
+                ],
+            },
+            "project": {
+                "type": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "root": {"type": "path", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "processes": {"type": "list", "elements": "str", "required": True},
+                    "requirements_file": {"type": "str", "required": True},
+                    "health_host": {"type": "str", "required": True},
+                    "health_path": {"type": "str", "required": True},
+                    "health_timeout_seconds": {"type": "int", "required": True},
+                    "grace_seconds": {"type": "int", "required": True},
+                    "drain_timeout_seconds": {"type": "int", "required": True},
+                    "lock_timeout_seconds": {"type": "int", "required": True},
+                },
+            },
+            "owner": {"type": "dict", "no_log": False},
+            "break_token": {"type": "str", "no_log": False},
+            "kind": {"type": "str", "choices": ["keep", "deploy", "rollback"]},
+            "release": text,
+            "commit": text,
+            "ref": text,
+            "environment": {"type": "path"},
+            "archive": {"type": "path"},
+            "tools_requirements": text,
+            "breaking_migrations_enabled": yes,
+            "reverse_migrations_enabled": yes,
+            "attempts_count": whole,
+            "retention_count": whole,
+            "static_retention_days": whole,
+            "reason": text,
+            "failed_step": text,
         },
         supports_check_mode=True,
     )
-    project = Project(module.params)
-    slot = project.serving()
-    if slot and project.serves(slot) and project.is_settled(slot):
-        module.exit_json(changed=False, slot=slot)
-    diff = {"before": project.present(slot), "after": f"release {project.release}\n"}
-    if module.check_mode:
-        module.exit_json(changed=True, slot=slot, diff=diff)
-    # Nobody else may hold it: a lock that others can open, they can keep.
-    with os.fdopen(os.open(project.path("lock"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as lock:
+    release = Release(module.params, module.check_mode)
+    step = module.params["step"]
+    if step == "read" or module.check_mode:
+        attempt(module, release, step)
+    if not os.path.isdir(release.root):
+        module.fail_json(msg="This host was never provisioned: run ansible/site.yml (`make provision`) first.")
+    # Held for one step only, by its process: it keeps a step that outlived its run apart from the next run's.
+    with os.fdopen(os.open(os.path.join(release.root, "lock"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            module.fail_json(msg=f"Another release of {project.name} is being made on this host: wait for it.")
-        try:
-            project.activate()
-        except Refused as refused:
-            untouched = slot and project.serving() == slot
-            rest = " The release that ran before still serves, untouched." if untouched else ""
-            module.fail_json(msg=f"{refused}{rest}", journal=journal(refused.unit))
-    module.exit_json(changed=True, slot=project.serving(), diff=diff)
+            module.exit_json(held={"who": "a run", "what": "a step that still runs on this host", "since": now()})
+        attempt(module, release, step)
+
+
+def attempt(module, release, step):
+    try:
+        module.exit_json(**{"changed": False, **getattr(release, step)()})
+    except Refused as refused:
+        module.fail_json(msg=str(refused), journal=refused.journal)
+    except OSError as problem:
+        module.fail_json(msg=f"{problem.strerror or problem}: {problem.filename or release.root}.", journal=[])
 
 
 if __name__ == "__main__":

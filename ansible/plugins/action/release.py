@@ -1,0 +1,77 @@
+"""Take one step of a release on a host: say who asks, bring the files, wait for a lock that somebody else has."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+import time
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+PAUSE_SECONDS = 1
+
+
+def started(pid):
+    """What tells a process from a later one with its number; None when there is none."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return None
+
+
+def machine():
+    """This machine since its start, as far as its processes see each other."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
+
+
+def owner():
+    """Who runs this play. Tasks run in children of the one process that lives as long as the play does."""
+    pid = os.getppid()
+    person = os.environ.get("SUDO_USER") or getpass.getuser()
+    return {"token": f"{machine()} {pid} {started(pid)}", "who": f"{person}@{socket.gethostname()}"}
+
+
+def is_dead(token):
+    """Whether the play behind a token ran on this machine and is gone."""
+    where, pid, since = token.rsplit(" ", 2)
+    return where == machine() and started(pid) != since
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        arguments = {**self._task.args, "owner": owner()}
+        wait_seconds = int(arguments.pop("lock_wait_seconds", 0))
+        if archive := arguments.get("archive"):
+            self._make_tmp_path()
+            there = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
+            arguments["archive"] = self._transfer_file(archive, there)
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while True:
+            result = self._execute_module(module_name="release", module_args=arguments, task_vars=task_vars)
+            holder = result.get("held")
+            if not holder:
+                return result
+            host = task_vars["inventory_hostname"]
+            since = f"{holder['who']} has locked {host} since {holder['since']}: {holder['what']}"
+            token = holder.get("token")
+            if token and is_dead(token):
+                arguments["break_token"] = token
+                continue
+            if time.monotonic() > deadline:
+                way = "Wait for it, or free the lock with `make unlock`" if token else "Wait until it ends"
+                return {"failed": True, "msg": f"{since}. {way}. Nothing was changed."}
+            if not told:
+                display.display(f"\n  {since}. Waiting up to {wait_seconds} s.")
+                told = True
+            time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,145 @@
+"""Name and pack what is to be released, on the controller: a commit of a checkout, of a repository, or a tarball.
+
+The result is an archive whose root is the Django project's folder, named after its content, so that the same source
+is the same release everywhere and is packed and built only once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+
+
+class Refusal(Exception):
+    """What is wrong with the source, where it is set and what to write instead."""
+
+
+def git(folder, *words, **options):
+    # The checkout may belong to the person behind sudo.
+    command = ["git", "-c", "safe.directory=*", "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def commit_of(folder, ref, what):
+    done = git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    if done.returncode:
+        raise Refusal(f"{what} has no commit, tag or branch {ref}: name another in application_source_ref (REF=...).")
+    return done.stdout.strip()
+
+
+def mirror(url, cache):
+    """An up-to-date copy of a repository, without working tree."""
+    folder = cache / "repositories" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    if not (folder / "HEAD").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        git(folder, "init", "--bare", "--quiet")
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+    done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=environment)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise Refusal(f"application_source_repository {url} cannot be fetched: {said}.")
+    return folder
+
+
+def snapshot(folder):
+    """The tree of a checkout as it lies there, with what is not committed; ignored files stay out."""
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = {**os.environ, "GIT_INDEX_FILE": f"{scratch}/index"}
+        for words in (["read-tree", "HEAD"], ["add", "--all"], ["write-tree"]):
+            done = git(folder, *words, env=environment)
+            if done.returncode:
+                raise Refusal(f"git {words[0]} failed in {folder}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def pack(folder, tree, path, archive):
+    """Pack one folder of a tree; in one step, so that a killed run leaves no half of it."""
+    if archive.exists():
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    draft = archive.with_suffix(f".{os.getpid()}")
+    done = git(folder, "archive", "--format=tar.gz", f"--output={draft}", f"{tree}:{path}" if path else tree)
+    if done.returncode:
+        raise Refusal(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
+    with tarfile.open(draft) as packed:
+        if "manage.py" not in packed.getnames():
+            draft.unlink()
+            raise Refusal(
+                f"There is no manage.py in {path or 'the root'} of {tree[:12]}, so it is no Django project: "
+                "set application_source_folder to where manage.py is."
+            )
+    draft.rename(archive)
+
+
+def repack(tarball, path, archive):
+    """Give a tarball our shape: its project's folder at the root."""
+    if archive.exists():
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    draft = archive.with_suffix(f".{os.getpid()}")
+    with tarfile.open(tarball) as source, tarfile.open(draft, "w:gz") as target:
+        members = [member for member in source.getmembers() if member.isfile()]
+        roots = [Path(m.name).parent for m in members if Path(m.name).name == "manage.py"]
+        wanted = [root for root in roots if not path or root.name == Path(path).name]
+        if not wanted:
+            draft.unlink()
+            raise Refusal(f"{tarball} has no manage.py in a folder {path or 'at its root'}: is it a Django project?")
+        root = min(wanted, key=lambda each: len(each.parts))
+        for member in members:
+            with contextlib.suppress(ValueError):
+                name = Path(member.name).relative_to(root)
+                content = source.extractfile(member)
+                member.name = str(name)
+                target.addfile(member, content)
+    draft.rename(archive)
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        try:
+            return {**result, "changed": False, **self.resolve(**self._task.args)}
+        except Refusal as refusal:
+            return {**result, "failed": True, "msg": f"{refusal} Nothing was changed."}
+
+    def resolve(self, cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
+        cache = Path(cache)
+        if tarball:
+            return self.from_tarball(cache, Path(tarball), folder)
+        warnings = []
+        if repository:
+            place = mirror(repository, cache)
+            tree = commit = commit_of(place, ref, repository)
+        else:
+            place = Path(checkout)
+            if git(place, "rev-parse", "--git-dir").returncode:
+                raise Refusal(f"application_source_path {place} is no git checkout.")
+            tree = commit = commit_of(place, ref, f"The checkout {place}")
+        release = commit[:12]
+        changed = [] if repository else git(place, "status", "--porcelain", "--", folder or ".").stdout.splitlines()
+        if changed and uncommitted and ref == "HEAD":
+            tree = snapshot(place)
+            release = f"{commit[:12]}-{tree[:6]}"
+        elif changed and ref == "HEAD":
+            names = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
+            warnings = [f"{len(changed)} changed files are not committed, so they are not released: {names}"]
+        archive = cache / "releases" / f"{release}.tar.gz"
+        pack(place, tree, folder.strip("/"), archive)
+        return {"release": release, "commit": commit, "ref": ref, "archive": str(archive), "warnings": warnings}
+
+    def from_tarball(self, cache, tarball, folder):
+        try:
+            digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+            archive = cache / "releases" / f"{digest[:12]}.tar.gz"
+            repack(tarball, folder.strip("/"), archive)
+        except (OSError, tarfile.TarError) as error:
+            raise Refusal(f"application_source_archive {tarball} cannot be read: {error}.") from error
+        return {"release": digest[:12], "commit": None, "ref": tarball.name, "archive": str(archive)}

@@ -1,0 +1,274 @@
+"""Two slots, blue and green, and the link `current` that says which of them serves."""
+
+import contextlib
+import glob
+import hashlib
+import http.client
+import os
+import socket
+import subprocess
+import time
+
+from ansible.module_utils.releases.records import Refused
+
+SLOTS = ("blue", "green")
+PROBE_ID = "release-probe"
+READY_ANSWERS = 3
+# Failures in a row before a release that serves counts as unhealthy.
+UNHEALTHY_ANSWERS = 2
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def systemctl(*arguments):
+    return run("systemctl", *arguments)
+
+
+def properties(unit, *names):
+    """Properties of a unit by name."""
+    answer = systemctl("show", unit, f"--property={','.join(names)}").stdout
+    return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+
+
+def journal(unit):
+    """The last lines that the unit's latest process wrote, without what it wrote about our own questions."""
+    invocation = properties(unit, "InvocationID").get("InvocationID")
+    which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
+    lines = run("journalctl", *which, "--lines=200", "--no-pager", "--output=cat").stdout.splitlines()
+    return [line for line in lines if PROBE_ID not in line][-25:]
+
+
+def point(link, target):
+    """Make `link` lead to `target` in one step."""
+    draft = f"{link}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(draft)
+    os.symlink(target, draft)
+    os.replace(draft, link)
+
+
+def target(link):
+    """The last part of what a link leads to, or None."""
+    with contextlib.suppress(OSError):
+        return os.path.basename(os.readlink(link))
+    return None
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Slots:
+    """The slots of one project on this host, each a folder with links to a release and its environment."""
+
+    def __init__(self, name, root, processes):
+        self.name, self.root, self.processes = name, root, processes
+        self.current = os.path.join(root, "current")
+        self.boot = f"{name}.service"
+
+    def path(self, slot, *parts):
+        return os.path.join(self.root, "slots", slot, *parts)
+
+    def socket(self, slot):
+        return f"/run/{self.name}/{slot}.sock"
+
+    def serving(self):
+        """The slot that `current` leads to, or None."""
+        return target(self.current)
+
+    def idle(self):
+        """The slot that does not serve."""
+        return SLOTS[self.serving() == SLOTS[0]]
+
+    def release(self, slot):
+        """The name of the slot's release, or None."""
+        return slot and target(self.path(slot, "release"))
+
+    def environment(self, slot):
+        """The name of the slot's environment file, or None."""
+        return slot and target(self.path(slot, "environment"))
+
+    # --- units
+
+    def units(self, slot):
+        """Units of a slot, in the order in which they start."""
+        names = [f"{self.name}-{process}@{slot}.service" for process in self.processes]
+        return [f"{self.name}-web@{slot}.socket"] * ("web" in self.processes) + names
+
+    def known(self, slot):
+        """All units that could run in a slot, whatever belongs on this host today."""
+        kinds = ("web@{}.socket", "web@{}.service", "worker@{}.service", "beat@{}.service")
+        return [f"{self.name}-{kind.format(slot)}" for kind in kinds]
+
+    def definitions(self):
+        """A fingerprint of what decides how a release runs: the definitions of its units."""
+        digest = hashlib.sha256()
+        for path in sorted(glob.glob(f"/etc/systemd/system/{self.name}-*@.*")):
+            with open(path, "rb") as unit:
+                digest.update(unit.read())
+        return digest.hexdigest()
+
+    def states(self, units):
+        """ActiveState and number of restarts of each unit."""
+        found = (properties(unit, "ActiveState", "NRestarts") for unit in units)
+        return {
+            unit: (state.get("ActiveState"), state.get("NRestarts", "0"))
+            for unit, state in zip(units, found, strict=True)
+        }
+
+    def is_active(self, unit):
+        return systemctl("is-active", "--quiet", unit).returncode == 0
+
+    def runs(self, slot, release, environment):
+        """Whether the slot was started with exactly this."""
+        started = None
+        with contextlib.suppress(OSError), open(self.path(slot, "definitions")) as file:
+            started = file.read()
+        return (self.release(slot), self.environment(slot), started) == (release, environment, self.definitions())
+
+    def is_settled(self):
+        """Whether the serving slot runs all that it should, the other one nothing, and a boot would do the same."""
+        slot = self.serving()
+        wanted = all(state == "active" for state, _ in self.states(self.units(slot)).values())
+        gone = all(state in ("inactive", "failed") for state, _ in self.states(self.known(self.idle())).values())
+        return wanted and gone and systemctl("is-enabled", "--quiet", self.boot).returncode == 0
+
+    def start(self, unit):
+        systemctl("reset-failed", unit)
+        if systemctl("start", unit).returncode:
+            raise Refused(f"{unit} failed to start.", journal(unit))
+
+    def stop(self, units):
+        """Stop units, sockets before services so that nothing starts them again, and forget their failures."""
+        for part in ([unit for unit in units if unit.endswith(".socket")], units):
+            if part:
+                systemctl("stop", *part)
+        systemctl("reset-failed", *units)
+
+    # --- from one release to the next
+
+    def prepare(self, slot, release, environment):
+        """Empty a slot and point it at a release and an environment file."""
+        self.stop(self.known(slot))
+        os.makedirs(self.path(slot), mode=0o755, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(slot, "definitions"))
+        point(self.path(slot, "release"), os.path.join(self.root, "releases", release))
+        point(self.path(slot, "environment"), environment)
+        point(self.path(slot, "web.sock"), self.socket(slot))
+        systemctl("daemon-reload")
+
+    def open(self, slot, probe):
+        """Start the slot's web processes beside the others, and wait until they are ready."""
+        with open(self.path(slot, "definitions"), "w") as file:
+            file.write(self.definitions())
+        if "web" in self.processes:
+            self.start(f"{self.name}-web@{slot}.socket")
+            self.start(f"{self.name}-web@{slot}.service")
+            probe.await_readiness(self, slot)
+
+    def switch(self, slot, probe):
+        """Give the slot all traffic, start the rest of it and watch it for the time of grace; or go back."""
+        old = self.serving()
+        point(self.current, f"slots/{slot}")
+        try:
+            systemctl("enable", self.boot)
+            for unit in self.units(slot):
+                if not self.is_active(unit):
+                    self.start(unit)
+            probe.watch(self, slot)
+        except Refused:
+            self.abandon(slot, old)
+            raise
+
+    def abandon(self, slot, old):
+        """Give the traffic back to the slot `old`, which still runs, or to nobody."""
+        if old and old != slot:
+            point(self.current, f"slots/{old}")
+            self.drain(slot, seconds=5)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.current)
+        self.stop(self.known(slot))
+
+    def retire(self, slot, drain_seconds):
+        """Stop a slot once nobody waits for it. Its workers first end the tasks that they have begun."""
+        if self.is_active(f"{self.name}-web@{slot}.service"):
+            self.drain(slot, drain_seconds)
+        self.stop(self.known(slot))
+
+    def drain(self, slot, seconds):
+        """Wait until nobody stands in the queue of a slot's socket: closing it would cut them off."""
+        path = self.socket(slot)
+        deadline = time.monotonic() + seconds
+        empty = 0
+        while empty < 4 and time.monotonic() < deadline:
+            rows = run("ss", "-xlnH", "src", f"unix:{path}").stdout.splitlines()
+            queued = [row.split()[2] for row in rows if path in row]
+            empty = empty + 1 if all(count == "0" for count in queued) else 0
+            time.sleep(0.05)
+
+
+class Probe:
+    """Questions about a slot's health, asked as the proxy will ask them, through the slot's own socket."""
+
+    def __init__(self, host, path, timeout_seconds, grace_seconds):
+        self.host, self.path = host, path
+        self.timeout_seconds, self.grace_seconds = timeout_seconds, grace_seconds
+
+    def ask(self, slots, slot):
+        """ "200", or what came instead."""
+        connection = UnixConnection(slots.path(slot, "web.sock"), timeout=5)
+        try:
+            headers = {"Host": self.host, "X-Forwarded-Proto": "https", "X-Request-ID": PROBE_ID}
+            connection.request("GET", self.path, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read(300).decode(errors="replace")
+            return "200" if answer.status == 200 else f"{answer.status} {body}"
+        except (OSError, http.client.HTTPException) as problem:
+            return str(problem) or type(problem).__name__
+        finally:
+            connection.close()
+
+    def await_readiness(self, slots, slot):
+        """Wait for some good answers in a row."""
+        unit = f"{slots.name}-web@{slot}.service"
+        deadline = time.monotonic() + self.timeout_seconds
+        good, last = 0, "no answer"
+        while good < READY_ANSWERS:
+            if time.monotonic() > deadline or not slots.is_active(unit):
+                raise Refused(
+                    f"It was not ready within {self.timeout_seconds} s at {self.path}: {last}.", journal(unit)
+                )
+            last = self.ask(slots, slot)
+            good = good + 1 if last == "200" else 0
+            if not good:
+                time.sleep(0.3)
+
+    def watch(self, slots, slot):
+        """Refuse a slot that does not stay healthy for the time of grace."""
+        units = slots.units(slot)
+        before = {unit: ("active", restarts) for unit, (_, restarts) in slots.states(units).items()}
+        deadline = time.monotonic() + self.grace_seconds
+        bad = 0
+        while True:
+            changed = [unit for unit, state in slots.states(units).items() if state != before[unit]]
+            if changed:
+                raise Refused(f"{changed[0]} ended soon after the switch.", journal(changed[0]))
+            answer = self.ask(slots, slot) if "web" in slots.processes else "200"
+            bad = 0 if answer == "200" else bad + 1
+            if bad == UNHEALTHY_ANSWERS:
+                unit = f"{slots.name}-web@{slot}.service"
+                raise Refused(f"It became unhealthy after the switch: {answer}.", journal(unit))
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.25)

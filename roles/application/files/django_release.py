@@ -1,0 +1,219 @@
+"""Take one step of a release with the release's own Django, and print what it found as JSON.
+
+STEP says which, `python django_release.py` runs in the project's folder, as the project's user:
+
+    build       collect the static files, then all of `check`
+    check       Django's checks for deployment, then all of `plan`
+    plan        which migrations are pending, what of them would break the running release, which are applied
+    migrate     apply what is pending, one run at a time on this database
+    reversible  whether TARGETS ("app=migration ...") can be reversed
+    reverse     reverse to TARGETS
+
+LINTER is a folder with django-migration-linter, LINTED_APPS the apps of the release that runs.
+Only PostgreSQL knows the advisory lock that keeps two runs apart; any other database migrates without.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+LOCK = zlib.crc32(b"django-migrations")
+LOCK_WAIT_SECONDS = 600
+PAUSE_SECONDS = 3
+# As psycopg names what PostgreSQL's lock_timeout raises.
+LOCKED = "LockNotAvailable"
+
+
+class Refused(Exception):
+    """Why the step is not taken."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def key(migration):
+    return ".".join(migration)
+
+
+def label(migration):
+    return f"{migration.app_label}.{migration.name}"
+
+
+def executor():
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    return MigrationExecutor(connection)
+
+
+def pending():
+    """The migrations that `migrate` would apply, in order."""
+    found = executor()
+    return [migration for migration, _ in found.migration_plan(found.loader.graph.leaf_nodes())]
+
+
+def known(loader):
+    """Every migration that this release stands for: those on disk, and those that a squashed one replaces."""
+    squashed = [replaced for migration in loader.disk_migrations.values() for replaced in migration.replaces]
+    return sorted(key(migration) for migration in {*loader.disk_migrations, *squashed})
+
+
+def lint(migrations):
+    """What of these would break the release that runs until the switch: those of apps that it has."""
+    apps = os.environ.get("LINTED_APPS", "").split()
+    migrations = [migration for migration in migrations if migration.app_label in apps]
+    if not migrations:
+        return []
+    from django_migration_linter.migration_linter import MigrationLinter
+    from django_migration_linter.sql_analyser import analyse_sql_statements
+
+    linter = MigrationLinter(path=".", no_cache=True)
+    findings = []
+    for migration in migrations:
+        statements = linter.get_sql(migration.app_label, migration.name)
+        errors, _, _ = analyse_sql_statements(linter.sql_analyser_class, statements)
+        findings += [{"migration": label(migration), "text": error.message} for error in errors]
+    return findings
+
+
+def plan():
+    from django.apps import apps
+
+    found = executor()
+    todo = pending()
+    return {
+        "pending": [label(migration) for migration in todo],
+        "findings": lint(todo),
+        "applied": sorted(map(key, found.loader.applied_migrations)),
+        "migrations": known(found.loader),
+        "leaves": dict(found.loader.graph.leaf_nodes()),
+        "apps": sorted(config.label for config in apps.get_app_configs()),
+    }
+
+
+def check():
+    from django.core.management import call_command
+
+    call_command("check", deploy=True, fail_level="WARNING")
+    return plan()
+
+
+def build():
+    from django.core.management import call_command
+
+    call_command("collectstatic", interactive=False, verbosity=0)
+    return check()
+
+
+@contextlib.contextmanager
+def alone():
+    """Hold the database's lock for migrations on a connection of its own."""
+    from django.db import connections
+
+    holder = connections.create_connection("default")
+    if holder.vendor != "postgresql":
+        yield
+        return
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    try:
+        with holder.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+                if cursor.fetchone()[0]:
+                    break
+                if time.monotonic() > deadline:
+                    raise Refused("Another run migrates this database: wait for it, or look at pg_locks.")
+                say("Another run migrates this database; waiting.")
+                time.sleep(PAUSE_SECONDS)
+        yield
+    finally:
+        holder.close()
+
+
+def patiently(command):
+    """Run a command that migrates, again when it could not get a lock in time: it must not queue up in front of the
+    requests that use the table."""
+    attempts = int(os.environ.get("ATTEMPTS", "5"))
+    for attempt in range(1, attempts + 1):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        say((done.stdout + done.stderr).rstrip())
+        if done.returncode == 0:
+            return
+        if LOCKED not in done.stderr:
+            raise Refused(f"`{' '.join(command)}` failed.")
+        if attempt < attempts:
+            say(f"A migration waited for a lock in vain; attempt {attempt} of {attempts}.")
+            time.sleep(PAUSE_SECONDS)
+    raise Refused(
+        f"A migration did not get the lock it needs in {attempts} attempts. Something holds the table for long: "
+        "look at pg_stat_activity, or try at a quieter time."
+    )
+
+
+def migrate():
+    with alone():
+        names = [label(migration) for migration in pending()]
+        if names:
+            own = Path("bin/release")
+            patiently([str(own)] if own.exists() else [sys.executable, "manage.py", "migrate", "--noinput"])
+    return {"applied": names}
+
+
+def targets():
+    pairs = (pair.split("=") for pair in os.environ["TARGETS"].split())
+    return [(app, None if name == "zero" else name) for app, name in pairs]
+
+
+def reversible():
+    steps = executor().migration_plan(targets())
+    for migration, _ in steps:
+        for operation in migration.operations:
+            if not operation.reversible:
+                raise Refused(f"{label(migration)} cannot be reversed: {operation.describe()} has no way back.")
+    return {"reversed": [f"{migration.app_label}.{migration.name}" for migration, _ in steps]}
+
+
+def reverse():
+    with alone():
+        found = reversible()
+        for app, name in targets():
+            patiently([sys.executable, "manage.py", "migrate", "--noinput", app, name or "zero"])
+    return found
+
+
+STEPS = {
+    "build": build,
+    "check": check,
+    "plan": plan,
+    "migrate": migrate,
+    "reversible": reversible,
+    "reverse": reverse,
+}
+
+
+def main():
+    # The answer alone goes to standard output, whatever the project prints.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.path.insert(0, os.getcwd())
+    # Last, so that the release's own packages win.
+    sys.path.append(os.environ.get("LINTER", ""))
+    import django
+
+    django.setup()
+    logging.disable(logging.INFO)
+    try:
+        print(json.dumps(STEPS[os.environ["STEP"]]()), file=answer, flush=True)
+    except Refused as refused:
+        sys.exit(str(refused))
+
+
+if __name__ == "__main__":
+    main()
