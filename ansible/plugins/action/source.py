@@ -102,44 +102,51 @@ def repack(tarball, path, archive):
     draft.rename(archive)
 
 
+def archive_path(cache, folder, release):
+    """Where the archive of a release lies; another folder of the same commit is another archive."""
+    return cache / "releases" / hashlib.sha256(folder.encode()).hexdigest()[:8] / f"{release}.tar.gz"
+
+
+def resolve(cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
+    cache = Path(cache)
+    if tarball:
+        return from_tarball(cache, Path(tarball), folder)
+    warnings = []
+    if repository:
+        place = mirror(repository, cache)
+        tree = commit = commit_of(place, ref, repository)
+    else:
+        place = Path(checkout)
+        if git(place, "rev-parse", "--git-dir").returncode:
+            raise Refusal(f"application_source_path {place} is no git checkout.")
+        tree = commit = commit_of(place, ref, f"The checkout {place}")
+    release = commit[:12]
+    changed = [] if repository else git(place, "status", "--porcelain", "--", folder or ".").stdout.splitlines()
+    if changed and uncommitted and ref == "HEAD":
+        tree = snapshot(place)
+        release = f"{commit[:12]}-{tree[:6]}"
+    elif changed and ref == "HEAD":
+        names = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
+        warnings = [f"{len(changed)} changed files are not committed, so they are not released: {names}"]
+    archive = archive_path(cache, folder, release)
+    pack(place, tree, folder.strip("/"), archive)
+    return {"release": release, "commit": commit, "ref": ref, "archive": str(archive), "warnings": warnings}
+
+
+def from_tarball(cache, tarball, folder):
+    try:
+        digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+        archive = archive_path(cache, folder, digest[:12])
+        repack(tarball, folder.strip("/"), archive)
+    except (OSError, tarfile.TarError) as error:
+        raise Refusal(f"application_source_archive {tarball} cannot be read: {error}.") from error
+    return {"release": digest[:12], "commit": None, "ref": tarball.name, "archive": str(archive)}
+
+
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:
-            return {**result, "changed": False, **self.resolve(**self._task.args)}
+            return {**result, "changed": False, **resolve(**self._task.args)}
         except Refusal as refusal:
             return {**result, "failed": True, "msg": f"{refusal} Nothing was changed."}
-
-    def resolve(self, cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
-        cache = Path(cache)
-        if tarball:
-            return self.from_tarball(cache, Path(tarball), folder)
-        warnings = []
-        if repository:
-            place = mirror(repository, cache)
-            tree = commit = commit_of(place, ref, repository)
-        else:
-            place = Path(checkout)
-            if git(place, "rev-parse", "--git-dir").returncode:
-                raise Refusal(f"application_source_path {place} is no git checkout.")
-            tree = commit = commit_of(place, ref, f"The checkout {place}")
-        release = commit[:12]
-        changed = [] if repository else git(place, "status", "--porcelain", "--", folder or ".").stdout.splitlines()
-        if changed and uncommitted and ref == "HEAD":
-            tree = snapshot(place)
-            release = f"{commit[:12]}-{tree[:6]}"
-        elif changed and ref == "HEAD":
-            names = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
-            warnings = [f"{len(changed)} changed files are not committed, so they are not released: {names}"]
-        archive = cache / "releases" / f"{release}.tar.gz"
-        pack(place, tree, folder.strip("/"), archive)
-        return {"release": release, "commit": commit, "ref": ref, "archive": str(archive), "warnings": warnings}
-
-    def from_tarball(self, cache, tarball, folder):
-        try:
-            digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
-            archive = cache / "releases" / f"{digest[:12]}.tar.gz"
-            repack(tarball, folder.strip("/"), archive)
-        except (OSError, tarfile.TarError) as error:
-            raise Refusal(f"application_source_archive {tarball} cannot be read: {error}.") from error
-        return {"release": digest[:12], "commit": None, "ref": tarball.name, "archive": str(archive)}

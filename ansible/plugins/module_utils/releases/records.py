@@ -54,13 +54,21 @@ class History:
         self.path = os.path.join(root, "history.jsonl")
 
     def read(self):
+        """All records, first first. A line that a crash cut off is none."""
+        found = []
         with contextlib.suppress(OSError), open(self.path) as file:
-            return [json.loads(line) for line in file if line.endswith("\n")]
-        return []
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    found.append(json.loads(line))
+        return found
 
     def append(self, **record):
+        # Begins a line of its own, whatever a crash left at the end of the file.
+        torn = False
+        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
+            torn = not file.read().endswith(b"\n")
         with open(self.path, "a") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write("\n" * torn + json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -1,0 +1,129 @@
+"""What is released is exactly what somebody committed, or asked for by name."""
+
+import subprocess
+import tarfile
+
+import pytest
+import source
+
+GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+
+
+def git(folder, *words):
+    return subprocess.run([*GIT, "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with a Django project in app/, and one commit."""
+    folder = tmp_path / "checkout"
+    (folder / "app").mkdir(parents=True)
+    (folder / "app" / "manage.py").write_text("# one\n")
+    (folder / "README.md").write_text("not released\n")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    return folder
+
+
+def resolve(tmp_path, **options):
+    given = {"checkout": tmp_path / "checkout", "ref": "HEAD", "folder": "app", **options}
+    return source.resolve(cache=tmp_path / "cache", **given)
+
+
+def content(found, name="manage.py"):
+    with tarfile.open(found["archive"]) as archive:
+        return archive.extractfile(name).read().decode()
+
+
+def names(found):
+    with tarfile.open(found["archive"]) as archive:
+        return sorted(member.name for member in archive if member.isfile())
+
+
+def test_a_release_is_named_after_its_commit(tmp_path, checkout):
+    found = resolve(tmp_path)
+    assert found["commit"] == git(checkout, "rev-parse", "HEAD")
+    assert found["release"] == found["commit"][:12]
+    assert names(found) == ["manage.py"]
+
+
+def test_what_is_not_committed_is_not_released(tmp_path, checkout):
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    found = resolve(tmp_path)
+    assert content(found) == "# one\n"
+    assert "1 changed files are not committed" in found["warnings"][0]
+
+
+def test_what_is_not_committed_is_released_on_request(tmp_path, checkout):
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    (checkout / "app" / "new.py").write_text("")
+    found = resolve(tmp_path, uncommitted=True)
+    assert content(found) == "# two\n"
+    assert names(found) == ["manage.py", "new.py"]
+    assert found["release"].startswith(git(checkout, "rev-parse", "HEAD")[:12] + "-")
+    assert git(checkout, "status", "--porcelain").splitlines() == ["M app/manage.py", "?? app/new.py"]
+
+
+def test_a_clean_tree_is_its_commit_even_on_request(tmp_path, checkout):
+    assert "-" not in resolve(tmp_path, uncommitted=True)["release"]
+
+
+@pytest.mark.parametrize("ref", ["v1", "work"])
+def test_a_tag_or_branch_names_a_release(tmp_path, checkout, ref):
+    git(checkout, "tag", "v1")
+    git(checkout, "branch", "work")
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    assert content(resolve(tmp_path, ref=ref)) == "# one\n"
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_reference_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(source.Refusal, match="no commit, tag or branch v9"):
+        resolve(tmp_path, ref="v9")
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize("folder", ["src", ""])
+def test_a_source_that_is_no_django_project_is_refused(tmp_path, folder):
+    with pytest.raises(source.Refusal, match="application_source_folder"):
+        resolve(tmp_path, folder=folder)
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
+    (tmp_path / "checkout").mkdir()
+    with pytest.raises(source.Refusal, match="is no git checkout"):
+        resolve(tmp_path)
+
+
+def test_a_repository_is_fetched_anew_each_time(tmp_path, checkout):
+    first = resolve(tmp_path, repository=str(checkout), ref="main")
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    second = resolve(tmp_path, repository=str(checkout), ref="main")
+    assert (content(first), content(second)) == ("# one\n", "# two\n")
+
+
+def test_a_repository_that_does_not_answer_is_refused(tmp_path):
+    with pytest.raises(source.Refusal, match="cannot be fetched"):
+        resolve(tmp_path, repository=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(("root", "folder"), [("shop-1.2/app", "app"), ("shop-1.2", ""), (".", "")])
+def test_a_tarball_is_a_source_wherever_its_project_lies(tmp_path, root, folder):
+    packed = tmp_path / "packed" / root
+    packed.mkdir(parents=True)
+    (packed / "manage.py").write_text("# packed\n")
+    tarball = tmp_path / "shop.tar.gz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(tmp_path / "packed", arcname=".")
+    found = resolve(tmp_path, tarball=str(tarball), folder=folder)
+    assert content(found) == "# packed\n"
+    assert found["release"] == resolve(tmp_path, tarball=str(tarball), folder=folder)["release"]
+
+
+def test_a_file_that_is_no_tarball_is_refused(tmp_path):
+    (tmp_path / "shop.tar.gz").write_text("no")
+    with pytest.raises(source.Refusal, match="cannot be read"):
+        resolve(tmp_path, tarball=str(tmp_path / "shop.tar.gz"))
