@@ -58,6 +58,9 @@ def pytest_collection_modifyitems(config, items):
     """Keep each test to the hosts it is for, host by host, what does damage last."""
     kept, dropped = [], []
     for item in items:
+        if "host" not in item.fixturenames:
+            kept.append(item)
+            continue
         groups = {marker.args[0] for marker in item.iter_markers("group")}
         (kept if groups <= inventory.groups(item.callspec.params["host"]) else dropped).append(item)
     kept.sort(key=rank)
@@ -66,6 +69,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def rank(item):
+    if "host" not in item.fixturenames:
+        return "", False, False
     destructive = item.get_closest_marker("destructive") is not None
     return item.callspec.params["host"].backend.host, item.path.stem == "test_resilience", destructive
 

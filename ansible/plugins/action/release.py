@@ -50,6 +50,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         arguments = {**self._task.args, "owner": owner()}
+        host = task_vars["inventory_hostname"]
         wait_seconds = int(arguments.pop("lock_wait_seconds", 0))
         if archive := arguments.get("archive"):
             self._make_tmp_path()
@@ -61,8 +62,8 @@ class ActionModule(ActionBase):
             result = self._execute_module(module_name="release", module_args=arguments, task_vars=task_vars)
             holder = result.get("held")
             if not holder:
-                return result
-            host = task_vars["inventory_hostname"]
+                warnings = [f"On {host}, {what}." for what in result.pop("recovered", [])]
+                return {**result, "warnings": [*result.get("warnings", []), *warnings]} if warnings else result
             since = f"{holder['who']} has locked {host} since {holder['since']}: {holder['what']}"
             token = holder.get("token")
             if token and is_dead(token):

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+CACHE = Path(__file__).resolve().parents[3] / ".cache"
+
 
 class Refusal(Exception):
     """What is wrong with the source, where it is set and what to write instead."""
@@ -144,9 +146,12 @@ def from_tarball(cache, tarball, folder):
 
 
 class ActionModule(ActionBase):
+    # Once for all hosts; none of them is touched.
+    BYPASS_HOST_LOOP = True
+
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:
-            return {**result, "changed": False, **resolve(**self._task.args)}
+            return {**result, "changed": False, **resolve(cache=CACHE, **self._task.args)}
         except Refusal as refusal:
             return {**result, "failed": True, "msg": f"{refusal} Nothing was changed."}

@@ -132,8 +132,9 @@ class Release:
         holder = self.lease.holder()
         if holder and holder["token"] not in (self.owner["token"], self.break_token):
             return {"held": holder}
-        recovered = [] if self.check_mode else self.recover()
-        wanted = self.target() if self.kind == "rollback" else {}
+        left = self.attempt.read()
+        recovered = [] if self.check_mode else self.recover(left)
+        wanted = self.target(left) if self.kind == "rollback" else {}
         release = wanted.get("release") or self.release
         environment = wanted.get("path") or self.environment
         slot = self.slots.serving()
@@ -143,6 +144,8 @@ class Release:
             and self.slots.is_settled()
             and self.is_recorded(slot)
         ):
+            if holder and not self.check_mode:
+                self.lease.drop()
             return {"changed": bool(recovered), "needed": False, "release": release, "recovered": recovered}
         known = self.builds.metadata(release)
         after = f"release {release}, configuration {os.path.basename(environment)}\n"
@@ -177,15 +180,16 @@ class Release:
         )
         return answer
 
-    def target(self):
-        """The release to go back to, with the environment that it ran with."""
+    def target(self, left):
+        """The release to go back to, with the environment that it ran with. A killed rollback keeps its target."""
         line = self.history.line()
         good = [record for record in self.history.read() if record.get("result") == "good"]
-        if self.release:
-            found = [record for record in good if record["release"] == self.release]
+        named = self.release or (left["release"] if left and left["kind"] == "rollback" else None)
+        if named:
+            found = [record for record in good if record["release"] == named]
             if not found:
                 some = ", ".join(dict.fromkeys(record["release"] for record in reversed(good))) or "none yet"
-                raise Refused(f"Release {self.release} never ran well on this host. Those that did: {some}.")
+                raise Refused(f"Release {named} never ran well on this host. Those that did: {some}.")
             candidates = found[-1:]
         else:
             candidates = line[:-1][::-1]
@@ -193,18 +197,18 @@ class Release:
             path = f"/etc/{self.name}/{record['environment']}"
             if self.builds.metadata(record["release"]) and os.path.exists(path):
                 return {**record, "path": path}
-        if self.release:
+        if named:
             raise Refused(
-                f"Release {self.release} or the configuration it ran with is no longer on this host: "
-                f"deploy it again (REF={candidates[0].get('commit') or self.release}), with today's configuration."
+                f"Release {named} or the configuration it ran with is no longer on this host: "
+                f"deploy it again (REF={candidates[0].get('commit') or named}), with today's configuration."
             )
         raise Refused("There is no earlier good release on this host to go back to. Nothing was changed.")
 
-    def recover(self):
+    def recover(self, left):
         """Clear up what a killed run left, so that what serves is healthy, recorded and alone."""
         done = []
-        left = self.attempt.read()
         slot, other = self.slots.serving(), self.slots.idle()
+        recorded = [record.get("id") for record in self.history.read() if record["result"] == "good"]
         if slot and not self.is_recorded(slot):
             record = {"slot": slot, "release": self.slots.release(slot), "environment": self.slots.environment(slot)}
             if left and (left.get("slot"), left["release"]) == (slot, record["release"]):
@@ -212,8 +216,10 @@ class Release:
             else:
                 record.update({"kind": "deploy", "by": self.owner["who"], "previous": self.slots.release(other)})
             done.append(self.decide(slot, other, record))
-        if left:
-            self.write_down(left, result="interrupted", step=left["step"], why="The run was killed.")
+        if left and left["id"] not in recorded:
+            migrated = left.get("migrated", [])
+            why = "The run was killed."
+            self.write_down(left, result="interrupted", step=left["step"], why=why, migrations=migrated)
             done.append(f"a {left['kind']} of {left['release']} was killed in the step {left['step']}")
         serving, idle = self.slots.serving(), self.slots.idle()
         if any(state not in ("inactive", "failed") for state, _ in self.slots.states(self.slots.known(idle)).values()):
@@ -229,23 +235,24 @@ class Release:
     def decide(self, slot, other, record):
         """Keep what a killed run switched to when it is healthy; else return to what was good before."""
         try:
-            for unit in self.slots.units(slot):
-                if not self.slots.is_active(unit):
-                    self.slots.start(unit)
-            if "web" in self.processes:
-                self.probe.await_readiness(self.slots, slot)
-            self.probe.watch(self.slots, slot)
+            self.slots.complete(slot, self.probe)
         except Refused as refused:
             good = (self.history.line() or [{}])[-1]
-            back = good.get("slot") == other and good.get("release") == self.slots.release(other)
-            if back:
-                self.slots.open(other, self.probe)
-            self.slots.abandon(slot, other if back else None)
+            if (good.get("slot"), good.get("release")) == (other, self.slots.release(other)):
+                self.bring_back(other)
+                self.slots.stop(self.slots.known(slot))
+            else:
+                self.slots.abandon(slot, None)
             self.write_down(record, result="returned", step="switch", why=str(refused))
             return f"release {record['release']}, which a killed run switched to, was not healthy and is given up"
-        systemctl("enable", self.slots.boot)
-        self.write_down(record, result="good")
+        self.write_down(record, result="good", migrations=record.get("migrated", []))
         return f"release {record['release']}, which a killed run switched to, is healthy and stays"
+
+    def bring_back(self, slot):
+        """Let a release serve again that was found good before: no time of grace."""
+        self.slots.open(slot, self.probe)
+        self.probe.grace_seconds = 0
+        self.slots.switch(slot, self.probe)
 
     def write_down(self, attempt, **outcome):
         keys = ("id", "kind", "release", "commit", "ref", "previous", "by", "started")
@@ -282,9 +289,9 @@ class Release:
             about = {key: attempt[key] for key in ("commit", "ref", "by")}
             lists = {key: found[key] for key in ("migrations", "leaves", "apps")}
             self.builds.finish(release, built=now(), requirements=requirements, **about, **lists)
-        self.builds.share_static(release)
         reverse = self.to_reverse(attempt, found)
         self.require_harmless(found["findings"])
+        self.builds.share_static(release)
         return {"changed": True, "pending": found["pending"], "reverse": reverse, "summary": summary(found, reverse)}
 
     def require_harmless(self, findings):
@@ -326,15 +333,7 @@ class Release:
         """Let the release's own Django take a step, sandboxed like its processes; returns what it answers."""
         folder = f"/run/{self.name}"
         os.makedirs(folder, mode=0o755, exist_ok=True)
-        milliseconds = self.lock_timeout_seconds * 1000
-        serving = self.builds.metadata(self.slots.release(self.slots.serving())) or {}
-        values = {
-            "STEP": step,
-            "PGOPTIONS": f"-c lock_timeout={milliseconds}",
-            "LINTER": (glob.glob(f"{self.root}/tools/lib/python*/site-packages") or [""])[0],
-            "LINTED_APPS": " ".join(serving.get("apps", [])),
-            **settings,
-        }
+        values = {"STEP": step, **self.settings(), **settings}
         with open(f"{folder}/{slot}.step", "w") as file:
             file.writelines(f'{name}="{value}"\n' for name, value in values.items())
         unit = f"{self.name}-release@{slot}.service"
@@ -348,6 +347,15 @@ class Release:
             raise Refused(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
         with open(f"{folder}/{slot}.json") as file:
             return parse(file.read())
+
+    def settings(self):
+        """What a step needs to know beside its name."""
+        serving = self.builds.metadata(self.slots.release(self.slots.serving())) or {}
+        return {
+            "PGOPTIONS": f"-c lock_timeout={self.lock_timeout_seconds * 1000}",
+            "LINTER": (glob.glob(f"{self.root}/tools/lib/python*/site-packages") or [""])[0],
+            "LINTED_APPS": " ".join(serving.get("apps", [])),
+        }
 
     def preview(self):
         """What would migrate, told by the new code in a folder that is removed again."""
@@ -373,6 +381,7 @@ class Release:
             words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--property=User={self.user}"]
             words += [f"--property=WorkingDirectory={code}", "--property=NoNewPrivileges=yes", "--setenv=STEP=plan"]
             words += [f"--property=EnvironmentFile={os.path.realpath(f'{current}/environment')}"]
+            words += [f"--setenv={name}={value}" for name, value in self.settings().items()]
             words += [f"{venv}/bin/python", driver]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -440,8 +449,8 @@ class Release:
 
     def abort(self):
         """Give up: what ran before serves, the half-made release is gone, its log stays, nobody is locked out."""
-        holder, attempt = self.lease.holder(), self.attempt.read()
-        if not attempt or not holder or holder["token"] != self.owner["token"]:
+        attempt = self.attempt.read()
+        if not attempt or not self.lease.belongs_to(self.owner["token"]):
             return {"changed": False}
         attempt["step"] = self.failed_step or attempt["step"]
         trouble = None
@@ -467,9 +476,7 @@ class Release:
     def go_back(self, attempt):
         """Let the release serve that served before this attempt."""
         slot, back = self.slots.serving(), self.slots.idle()
-        self.slots.open(back, self.probe)
-        self.probe.grace_seconds = 0
-        self.slots.switch(back, self.probe)
+        self.bring_back(back)
         record = {"id": attempt["id"], "kind": "return", "by": attempt["by"], "started": now(), "slot": back}
         record.update({"release": self.slots.release(back), "environment": self.slots.environment(back)})
         record.update({"previous": attempt["release"], "commit": self.builds.metadata(record["release"])["commit"]})

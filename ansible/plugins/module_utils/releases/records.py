@@ -67,7 +67,8 @@ class History:
         torn = False
         with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
             torn = not file.read().endswith(b"\n")
-        with open(self.path, "a") as file:
+        # What failed is told word for word, which is for root alone.
+        with open(os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "w") as file:
             file.write("\n" * torn + json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -104,13 +105,15 @@ class Lease:
     def take(self, token, who, what):
         write_json(self.path, {"token": token, "who": who, "what": what, "since": now()})
 
+    def belongs_to(self, token):
+        return (read_json(self.path) or {}).get("token") == token
+
     def require(self, token):
         """Renew it, or refuse when it is not ours any more."""
-        holder = read_json(self.path)
-        if not holder:
-            raise Refused("The lock was taken away from this run, so it stops here: run the same command again.")
-        if holder["token"] != token:
-            raise Refused(f"The lock now belongs to {holder['who']} ({holder['what']}, since {holder['since']}).")
+        if not self.belongs_to(token):
+            holder = self.holder()
+            now_has = f" {holder['who']} has it now, for a {holder['what']}." if holder else ""
+            raise Refused(f"The lock was taken away from this run, so it stops here.{now_has}")
         os.utime(self.path)
 
     def drop(self):

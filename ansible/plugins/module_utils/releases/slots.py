@@ -112,9 +112,12 @@ class Slots:
     def definitions(self):
         """A fingerprint of what decides how a release runs: the definitions of its units."""
         digest = hashlib.sha256()
-        for path in sorted(glob.glob(f"/etc/systemd/system/{self.name}-*@.*")):
-            with open(path, "rb") as unit:
-                digest.update(unit.read())
+        units = f"/etc/systemd/system/{self.name}-*@"
+        # What an operator adds to them counts too.
+        for path in sorted([*glob.glob(f"{units}.*"), *glob.glob(f"{units}*.d/*.conf")]):
+            if os.path.isfile(path):
+                with open(path, "rb") as unit:
+                    digest.update(unit.read())
         return digest.hexdigest()
 
     def states(self, units):
@@ -181,14 +184,20 @@ class Slots:
         old = self.serving()
         point(self.current, f"slots/{slot}")
         try:
-            systemctl("enable", self.boot)
-            for unit in self.units(slot):
-                if not self.is_active(unit):
-                    self.start(unit)
-            probe.watch(self, slot)
+            self.complete(slot, probe)
         except Refused:
             self.abandon(slot, old)
             raise
+
+    def complete(self, slot, probe):
+        """Start what of the serving slot does not run yet, now and after a boot, and watch it all for a while."""
+        systemctl("enable", self.boot)
+        for unit in self.units(slot):
+            if not self.is_active(unit):
+                self.start(unit)
+        if "web" in self.processes:
+            probe.await_readiness(self, slot)
+        probe.watch(self, slot)
 
     def abandon(self, slot, old):
         """Give the traffic back to the slot `old`, which still runs, or to nobody."""

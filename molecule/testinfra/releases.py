@@ -1,0 +1,220 @@
+"""Releases of all web hosts of an inventory, good and broken ones, and what must be true after each."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from support import eventually
+
+ROOT = Path(__file__).parents[2]
+GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
+NICKNAME = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("users", "{after}")]
+    operations = [migrations.{operation}]
+"""
+ADD = 'AddField("user", "nickname", models.CharField(max_length=20, null=True))'
+DROP = 'RemoveField("user", "nickname")'
+FIELD = "    nickname = models.CharField(max_length=20, null=True)\n    objects = "
+# What each release changes: the one it builds on, files to append to, files to write, text to replace.
+CHANGES = {
+    "good": (None, {"config/urls.py": "# good\n"}),
+    "better": (None, {"config/urls.py": "# better\n"}),
+    "import error": (None, {"config/wsgi.py": "raise ImportError('no such module')\n"}),
+    "missing secret": (None, {"config/django/production.py": "import os\n\nos.environ['PAYMENT_KEY']\n"}),
+    "unready": (
+        None,
+        {"styleguide_example/health/apis.py": lambda text: text.replace("HTTP_200_OK", "HTTP_418_IM_A_TEAPOT")},
+    ),
+    "crash": (None, {"config/wsgi.py": "import os, threading\nthreading.Timer(5, os._exit, [3]).start()\n"}),
+    "bad migration": (
+        None,
+        {"styleguide_example/users/migrations/0002_bad.py": ("0001_initial", "RunSQL('SELECT 1/0')")},
+    ),
+    "new column": (
+        None,
+        {
+            "styleguide_example/users/migrations/0002_nickname.py": ("0001_initial", ADD),
+            "styleguide_example/users/models.py": lambda text: text.replace("    objects = ", FIELD, 1),
+        },
+    ),
+    "dropped column": (
+        "new column",
+        {
+            "styleguide_example/users/migrations/0003_no_nickname.py": ("0002_nickname", DROP),
+            "styleguide_example/users/models.py": lambda text: text.replace(FIELD, "    objects = ", 1),
+        },
+    ),
+}
+
+
+def git(folder, *words):
+    return subprocess.run([*GIT, "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def make_source(folder):
+    """A clone of this repository with a tag for each of CHANGES; returns the release names by tag."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    names = {"head": git(folder, "rev-parse", "HEAD")[:12]}
+    for name, (base, changes) in CHANGES.items():
+        git(folder, "checkout", "--quiet", "--detach", names[base or "head"])
+        for path, change in changes.items():
+            file = folder / "app" / path
+            before = file.read_text() if file.exists() else ""
+            if callable(change):
+                file.write_text(change(before))
+            elif isinstance(change, tuple):
+                file.write_text(NICKNAME.format(after=change[0], operation=change[1]))
+            else:
+                file.write_text(before + change)
+        git(folder, "add", ".")
+        git(folder, "commit", "--quiet", "-m", name)
+        git(folder, "tag", name.replace(" ", "-"))
+        names[name] = git(folder, "rev-parse", "HEAD")[:12]
+    return names
+
+
+# What a host looks like: read in one go, since each question costs a connection.
+LOOK = """
+import glob, json, os, subprocess
+root = "/srv/slipway"
+def link(path):
+    return os.path.basename(os.readlink(path)) if os.path.islink(path) else None
+slot = link(f"{root}/current")
+units = [f"slipway-{kind}@{each}.{end}" for each in ("blue", "green")
+         for kind, end in (("web", "socket"), ("web", "service"), ("worker", "service"), ("beat", "service"))]
+states = subprocess.run(["systemctl", "is-active", *units], capture_output=True, text=True).stdout.split()
+releases = sorted(os.listdir(f"{root}/releases"))
+print(json.dumps({
+    "slot": slot,
+    "release": link(f"{root}/slots/{slot}/release"),
+    "running": sorted(unit for unit, state in zip(units, states) if state not in ("inactive", "failed")),
+    "boots": subprocess.getoutput("systemctl is-enabled slipway.service"),
+    "releases": releases,
+    "half-made": [name for name in releases if not os.path.exists(f"{root}/releases/{name}/.release.json")]
+        + glob.glob(f"{root}/*.new") + glob.glob(f"{root}/*/*.new") + glob.glob(f"{root}/slots/*/*.new"),
+    "locked": os.path.exists(f"{root}/lock.json"),
+    "attempt": os.path.exists(f"{root}/attempt.json"),
+    "history": [json.loads(line) for line in open(f"{root}/history.jsonl")],
+}))
+"""
+
+
+def look(host):
+    return json.loads(host.check_output("/usr/bin/python3 -c %s", LOOK))
+
+
+class Play:
+    """A running playbook."""
+
+    def __init__(self, command):
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "progress", "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        # A task's line stays open until it is done, so characters are what tells that it began.
+        part = ""
+        while character := self.process.stdout.read(1):
+            part += character
+            if character == "\n" or part.endswith(" ... "):
+                self.lines.append(part)
+                part = ""
+        self.lines.append(part)
+
+    @property
+    def output(self):
+        return "".join(self.lines)
+
+    def wait(self, seconds=240):
+        self.process.wait(seconds)
+        self.reader.join()
+        return self
+
+    def reaches(self, task, *, times=1, seconds=120):
+        """Wait until a task begins for the given time."""
+
+        def began():
+            # It begins where the line before it is closed; the callback writes its name first.
+            return self.output.count(task) >= times or self.process.poll() is not None
+
+        eventually(began, seconds=seconds, pause=0.02)
+        assert self.process.poll() is None, self.output
+
+    def kill(self):
+        """Kill the controller with all that it started here; what runs on the hosts lives on."""
+        for process in [*descendants(self.process.pid), self.process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.wait()
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *descendants(child))]
+
+
+class Cluster:
+    """The web hosts of an inventory, and the playbooks that release to them."""
+
+    def __init__(self, folder, hosts, sites, source, names):
+        self.folder, self.hosts, self.sites, self.source, self.names = folder, hosts, sites, source, names
+
+    def start(self, playbook, **variables):
+        extra = {"application_source_path": str(self.source), "application_grace_seconds": 3, **variables}
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        return Play([program, "-i", self.folder, f"ansible/{playbook}.yml", "-e", json.dumps(extra)])
+
+    def start_deploy(self, name, **variables):
+        ref = "HEAD" if name == "head" else name.replace(" ", "-")
+        if name == "head":
+            ref = self.names["head"]
+        return self.start("deploy", application_source_ref=ref, **variables)
+
+    def deploy(self, name, **variables):
+        return self.start_deploy(name, **variables).wait()
+
+    def rollback(self, **variables):
+        return self.start("rollback", **variables).wait()
+
+    def serves(self, name):
+        """Whether every host serves the release through its own nginx."""
+        answers = [site.get("/health/ready/") for site in self.sites]
+        return all(answer.status == 200 and answer.json["release"] == self.names[name] for answer in answers)
+
+    def require(self, name, *, kind, result="good", why=""):
+        """The release serves on every host, alone and for good; nothing is half-made; the record is true."""
+        wanted = self.names[name]
+        assert eventually(lambda: self.serves(name), seconds=10)
+        for host in self.hosts:
+            seen = look(host)
+            kinds = [("web", "socket"), ("web", "service"), ("worker", "service"), ("beat", "service")]
+            assert seen["release"] == wanted
+            assert seen["running"] == sorted(f"slipway-{kind}@{seen['slot']}.{end}" for kind, end in kinds)
+            assert seen["boots"] == "enabled"
+            assert seen["half-made"] == []
+            assert not seen["locked"]
+            assert not seen["attempt"]
+            last = seen["history"][-1]
+            assert (last["kind"], last["result"]) == (kind, result), last
+            assert why in (last.get("why") or "")
+            if result == "good":
+                assert last["release"] == wanted
