@@ -1,8 +1,10 @@
 # Every target is one readable command. ENV names a folder of inventories/.
 ENV = local
 SCENARIO = default
+STATE =
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
+ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
 SPA := examples/spa
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
@@ -11,7 +13,7 @@ SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools
+.PHONY: help up down provision plan rollback unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,10 @@ unlock: ## Show who locks the releases of ENV, and free them
 plan: ## Show what provision and deploy would change on ENV
 	@molecule/shared/tools.sh
 	@$(PLAY) ansible/site.yml ansible/deploy.yml --check --diff $(if $(REF),-e application_source_ref=$(REF))
+
+maintenance: ## Show a maintenance page on ENV, STATE=on, or the site again, STATE=off
+	@molecule/shared/tools.sh
+	@$(PLAY) ansible/maintenance.yml -e maintenance=$(ON_OR_OFF)
 
 check: lint contracts unit ## Lint, contracts and unit tests: under 3 minutes
 

@@ -42,6 +42,9 @@ PLAYBOOK = """
 FAILURES = {
     "message": "ansible.builtin.fail: {msg: 'The clock is wrong: set it, then try again.'}",
     "command": "ansible.builtin.shell: echo useless; echo 'no such table' >&2; exit 3",
+    "validation": (
+        "ansible.builtin.copy: {content: x, dest: '{{ playbook_dir }}/refused', mode: '0600', validate: cat %s none}"
+    ),
     "secret": "ansible.builtin.shell: echo s3cret-output >&2; exit 3\n      no_log: true",
     "loop": "ansible.builtin.fail: {msg: 'wrong {{ item }}'}\n      loop: [red, blue]",
     "secret_loop": "ansible.builtin.fail: {msg: 's3cret {{ item }}'}\n      loop: [red]\n      no_log: true",
@@ -140,6 +143,7 @@ def test_each_task_is_one_line_with_the_time_and_the_outcome(output):
         ("message", "  In site.yml:"),
         ("command", "non-zero return code"),
         ("command", "  no such table\n"),
+        ("validation", "  failed to validate\n  cat: none: No such file or directory\n"),
         ("secret", "with secret\n  What it printed is hidden because the task carries a secret.\n"),
         ("loop", "Failed on loop: demo | Fail with loop (item blue)\n  wrong blue\n"),
         ("secret_loop", "with secret_loop (item (censored due to no_log))\n  What it printed is hidden"),

@@ -41,31 +41,42 @@ def test_a_running_unit_with_older_files_is_left_alone(file):
 
 
 def test_a_file_newer_than_the_start_restarts(file):
-    assert verbs(restart_for=[file("a", 1001)]) == ["restart"]
+    assert verbs(restart_for=[file("a", 1001)]) == ["daemon-reload", "restart"]
 
 
 def test_a_file_newer_than_the_last_reload_reloads(file):
-    assert verbs(reload_for=[file("a", 2001)]) == ["reload"]
+    assert verbs(reload_for=[file("a", 2001)]) == ["daemon-reload", "reload"]
+
+
+def test_a_reload_that_failed_is_tried_again(file):
+    older = [file("a", 1999)]
+    assert verbs(reload_for=older, ReloadResult="exit-code") == ["daemon-reload", "reload"]
+    assert verbs(reload_for=older, ReloadResult="success") == []
+
+
+def test_a_unit_that_is_never_reloaded_for_a_file_is_left_alone():
+    """Somebody else's reload failed."""
+    assert verbs(ReloadResult="exit-code") == []
 
 
 def test_a_restart_makes_a_reload_superfluous(file):
-    assert verbs(restart_for=[file("a", 2001)], reload_for=[file("b", 2001)]) == ["restart"]
+    assert verbs(restart_for=[file("a", 2001)], reload_for=[file("b", 2001)]) == ["daemon-reload", "restart"]
 
 
 def test_globs_find_files_and_missing_ones_do_not_matter(file, tmp_path):
     file("one.pem", 3000)
-    assert verbs(reload_for=[f"{tmp_path}/*.pem", f"{tmp_path}/none"]) == ["reload"]
+    assert verbs(reload_for=[f"{tmp_path}/*.pem", f"{tmp_path}/none"]) == ["daemon-reload", "reload"]
 
 
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        ({"ActiveState": "inactive"}, ["start"]),
-        ({"ActiveState": "failed"}, ["reset-failed", "start"]),
-        ({"ActiveState": "inactive", "UnitFileState": "disabled"}, ["enable", "start"]),
+        ({"ActiveState": "inactive"}, ["daemon-reload", "start"]),
+        ({"ActiveState": "failed"}, ["daemon-reload", "reset-failed", "start"]),
+        ({"ActiveState": "inactive", "UnitFileState": "disabled"}, ["daemon-reload", "enable", "start"]),
         ({"UnitFileState": "disabled"}, ["enable"]),
         ({"UnitFileState": "static"}, []),
-        ({"NeedDaemonReload": "yes", "ActiveState": "inactive"}, ["daemon-reload", "start"]),
+        ({"NeedDaemonReload": "yes"}, ["daemon-reload"]),
     ],
 )
 def test_a_unit_that_should_run_is_enabled_and_started(properties, expected):
@@ -78,7 +89,7 @@ def test_a_unit_that_should_not_run_is_disabled_and_stopped():
 
 
 def test_an_unchanged_unit_is_only_told_of_new_files(file):
-    assert verbs("unchanged", reload_for=[file("a", 2001)]) == ["reload"]
+    assert verbs("unchanged", reload_for=[file("a", 2001)]) == ["daemon-reload", "reload"]
     assert verbs("unchanged", reload_for=[file("a", 2001)], ActiveState="inactive", UnitFileState="disabled") == []
 
 

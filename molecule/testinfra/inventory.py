@@ -18,7 +18,7 @@ from ansible.vars.manager import VariableManager
 from testinfra import get_hosts
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-PREFIXES = ("ansible_", "project_", "certificates_")
+PREFIXES = ("ansible_", "project_", "certificates_", "nginx_")
 MULTIPLEXING = "-o ControlMaster=auto -o ControlPersist=120s -o ControlPath={folder}/%C -o ServerAliveInterval=5"
 
 

@@ -2,15 +2,24 @@ import gzip
 import http.client
 import json
 import re
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import inventory
 import pytest
 from support import events, eventually
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = [pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
 HSTS = "max-age=31536000"
+FOR_GOOD = "public, max-age=31536000, immutable"
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+FLAG = "/etc/nginx/maintenance/on"
 
 
 def parts(host, request_id):
@@ -81,6 +90,7 @@ def test_static_files_are_served_compressed(site, stylesheet):
     answer = site.get(stylesheet, headers={"Accept-Encoding": "gzip"})
     assert answer.status == 200
     assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Vary"] == "Accept-Encoding"
     assert b"{" in gzip.decompress(answer.body)
 
 
@@ -92,16 +102,103 @@ def test_static_files_are_served_plain_to_who_asks_for_that(site, stylesheet):
 
 
 def test_static_files_are_kept_by_browsers_for_good(site, stylesheet):
-    assert site.get(stylesheet).headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
+    answer = site.get(stylesheet)
+    assert answer.headers.get_all("Cache-Control") == [FOR_GOOD]
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+
+
+def test_a_static_file_that_a_release_may_change_is_asked_for_anew(site):
+    path = "/static/admin/css/base.css"
+    answer = site.get(path)
+    assert (answer.status, answer.headers.get_all("Cache-Control")) == (200, ["no-cache"])
+    again = site.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status, again.headers.get_all("Cache-Control")) == (304, ["no-cache"])
+
+
+@pytest.mark.parametrize("path", ["/static/gone.0123456789ab.css", "/static/gone.css"])
+def test_a_missing_static_file_is_not_remembered(site, path):
+    answer = site.get(path)
+    assert (answer.status, answer.headers["Cache-Control"]) == (404, None)
 
 
 def test_the_list_of_static_files_is_nobody_s_business(site):
     assert site.get("/static/").status in (403, 404)
 
 
-@pytest.mark.parametrize("path", ["/static../bin/web", "/static/../bin/web", "/static/%2e%2e/bin/web"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static../bin/web",
+        "/static/../bin/web",
+        "/static/%2e%2e/bin/web",
+        "/static/..%2fbin/web",
+        "/static/admin/%2e%2e/%2e%2e/.complete",
+        "/static//../.complete",
+        "/static/../current/environment",
+    ],
+)
 def test_nothing_beside_the_static_files_is_served(site, path):
     assert site.get(path).status in (400, 404)
+
+
+CURRENT = "/srv/slipway/current/release/staticfiles"
+EARLIER = "/srv/slipway/static"
+
+
+@pytest.fixture
+def static(host):
+    """A function that writes a file below one of the folders of static files; all are removed at the end."""
+    written = []
+    existed = host.file(EARLIER).exists
+
+    def write(folder, name, content):
+        host.check_output("mkdir -p %s", folder)
+        host.check_output("printf %s %s >%s", "%s", content, f"{folder}/{name}")
+        written.append(f"{folder}/{name}")
+
+    yield write
+    for path in written:
+        host.check_output("rm %s", path)
+    if not existed:
+        host.run("rmdir %s", EARLIER)
+
+
+@pytest.mark.destructive
+@pytest.mark.parametrize(("name", "cache"), [("tested.0123456789ab.css", FOR_GOOD), ("tested.css", "no-cache")])
+def test_a_static_file_of_an_earlier_release_is_still_served(site, static, name, cache):
+    static(EARLIER, name, "earlier")
+    static(EARLIER, f"{name}.gz", "compressed")
+    answer = site.get(f"/static/{name}", headers={"Accept-Encoding": "identity"})
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"earlier", "text/css")
+    assert answer.headers.get_all("Cache-Control") == [cache]
+    assert answer.headers.get_all("Strict-Transport-Security") == [HSTS]
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert site.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"}).body == b"compressed"
+
+
+@pytest.mark.destructive
+def test_a_static_file_of_the_running_release_comes_first(site, static):
+    static(EARLIER, "tested.css", "earlier")
+    static(CURRENT, "tested.css", "current")
+    assert site.get("/static/tested.css").body == b"current"
+
+
+@pytest.mark.destructive
+def test_no_earlier_release_is_no_problem(host, site, stylesheet):
+    host.run(f"mv {EARLIER} {EARLIER}.away")
+    try:
+        assert [site.get(path).status for path in (stylesheet, "/static/gone.css")] == [200, 404]
+    finally:
+        host.run(f"mv {EARLIER}.away {EARLIER}")
+
+
+@pytest.mark.destructive
+@pytest.mark.parametrize("folder", [CURRENT, EARLIER])
+def test_what_hides_or_leads_elsewhere_is_not_served(host, site, static, folder):
+    static(folder, ".hidden", "hidden")
+    static(folder, "link.css", "")
+    host.check_output(f"ln -sf /etc/hostname {folder}/link.css")
+    assert [site.get(f"/static/{name}").status for name in (".hidden", "link.css")] == [404, 403]
 
 
 @pytest.fixture
@@ -153,6 +250,7 @@ def test_a_front_end_may_load_from_nowhere_else(frontends, site):
         # Announced only: nginx refuses before it reads.
         (413, "POST", "/api/auth/logout/", {"Content-Length": str(2**30)}),
         (405, "TRACE", "/api/auth/me/", {}),
+        (405, "POST", "/static/admin/css/base.css", {}),
         (400, "GET", "/api/users/", {"Authorization": "a" * 9000}),
     ],
 )
@@ -202,3 +300,236 @@ def test_a_burst_of_logins_is_slowed_down(site):
 def test_the_proxy_returns_after_a_boot(host):
     assert host.service("nginx").is_enabled
     assert host.service("nginx").is_running
+
+
+# --- maintenance ---------------------------------------------------------------------------------------------------
+
+
+def play(host, playbook, *options):
+    """Run a playbook of the repository for this host alone."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory.variables(host)["inventory_dir"]]
+    command += ["--limit", host.backend.host, f"ansible/{playbook}", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def page(host):
+    """What browsers are shown during maintenance; it is there once the playbook has turned it on."""
+    done = play(host, "maintenance.yml", "-e", "maintenance=on")
+    assert done.returncode == 0, done.stdout
+    yield host.file("/etc/nginx/maintenance/page.html").content
+    done = play(host, "maintenance.yml", "-e", "maintenance=off")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def closed(host, page):
+    """The host, in maintenance."""
+    host.check_output(f"touch {FLAG}")
+    yield host
+    host.check_output(f"rm -f {FLAG}")
+
+
+@pytest.mark.destructive
+def test_maintenance_begins_and_ends_at_once(host, site):
+    for state, shown, status in (("on", "maintenance is on since 20", 503), ("off", "maintenance is off.", 401)):
+        done = play(host, "maintenance.yml", "-e", f"maintenance={state}")
+        assert site.get("/api/auth/me/").status == status
+        assert done.returncode == 0, done.stdout
+        assert f"{host.backend.host}: {shown}" in done.stdout
+        assert "changed=0" not in done.stdout
+        assert "changed=0" in play(host, "maintenance.yml", "-e", f"maintenance={state}").stdout
+        other = {"on": "off", "off": "on"}[state]
+        assert "changed=1" in play(host, "maintenance.yml", "-e", f"maintenance={other}", "--check").stdout
+        assert site.get("/api/auth/me/").status == status
+
+
+@pytest.mark.destructive
+def test_maintenance_is_on_or_off(host):
+    done = play(host, "maintenance.yml", "-e", "maintenance=perhaps")
+    assert done.returncode != 0
+    assert "`make maintenance STATE=on`" in done.stdout + done.stderr
+    assert not host.file(FLAG).exists
+
+
+@pytest.mark.destructive
+@pytest.mark.parametrize("path", ["/", "/admin/", "/no/such/page/", "/static/gone.css"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_browser_is_shown_the_page_during_maintenance(closed, site, page, method, path):
+    answer = site.ask(method, path, headers=BROWSER)
+    assert (answer.status, answer.body) == (503, page)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Retry-After"] == "300"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers.get_all("Strict-Transport-Security") == [HSTS]
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+
+
+@pytest.mark.destructive
+@pytest.mark.parametrize("headers", [{}, BROWSER])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_front_end_can_read_the_api_s_answer_during_maintenance(closed, site, method, headers):
+    for origin in inventory.variables(closed).get("project_frontend_origins", []):
+        answer = site.ask(method, "/api/users/", headers={**headers, "Origin": origin})
+        assert answer.status == 503
+        assert answer.json == {
+            "message": "The service is down for maintenance. Try again later.",
+            "extra": {},
+            "request_id": answer.request_id,
+        }
+        assert answer.headers["Retry-After"] == "300"
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+    evil = site.get("/api/users/", headers={"Origin": "https://evil.test"})
+    assert evil.headers["Access-Control-Allow-Origin"] is None
+
+
+@pytest.mark.destructive
+def test_a_front_end_may_ask_during_maintenance(closed, site):
+    """A browser that is refused the preflight shows the front end no answer at all."""
+    asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,content-type"}
+    for origin in inventory.variables(closed).get("project_frontend_origins", []):
+        answer = site.ask("OPTIONS", "/api/users/", headers={**asked, "Origin": origin})
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+        assert answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
+    evil = site.ask("OPTIONS", "/api/users/", headers={**asked, "Origin": "https://evil.test"})
+    assert evil.headers["Access-Control-Allow-Origin"] is None
+
+
+@pytest.mark.destructive
+def test_health_is_told_during_maintenance(closed, site):
+    """Also to a browser, and by the application itself."""
+    answer = site.get("/health/ready/", headers=BROWSER)
+    assert (answer.status, answer.json["checks"]["database"]) == (200, "ok")
+
+
+@pytest.mark.destructive
+def test_a_front_end_is_replaced_by_the_page_during_maintenance(closed, frontends, page):
+    """But what an open page loads stays, so that it can show the API's answer."""
+    for frontend, build in frontends:
+        assert [frontend.get(path, headers=BROWSER).status for path in ("/", "/a/page")] == [503, 503]
+        assert frontend.get("/", headers=BROWSER).body == page
+        script = next(build.glob("assets/*.js"))
+        assert [frontend.get(path).status for path in (f"/assets/{script.name}", "/config.json")] == [200, 200]
+
+
+@pytest.mark.destructive
+def test_maintenance_survives_the_end_of_the_proxy(closed, site):
+    closed.check_output("systemctl restart nginx")
+    assert eventually(lambda: site.get("/api/auth/me/").status == 503, seconds=5)
+
+
+@pytest.mark.destructive
+def test_a_request_on_its_way_is_answered_when_maintenance_begins(host, site, page):
+    connection = site.open()
+    host.check_output(f"rm -f {FLAG}")
+    connection.putrequest("POST", "/api/auth/login/", skip_host=True)
+    for name, value in {"Host": site.domain, "Content-Type": "application/json", "Content-Length": "2"}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    time.sleep(0.5)
+    host.check_output(f"touch {FLAG}")
+    try:
+        connection.send(b"{}")
+        assert connection.getresponse().status == 400
+    finally:
+        host.check_output(f"rm -f {FLAG}")
+        connection.close()
+
+
+@pytest.mark.destructive
+def test_maintenance_begins_and_ends_without_a_lost_request(host, site, page):
+    """Clients that keep their connection and others, asking for pages and for the API."""
+    host.check_output(f"rm -f {FLAG}")
+    over, answers, problems = threading.Event(), [], []
+
+    def ask(keep, path, headers):
+        connection = site.open()
+        while not over.is_set():
+            try:
+                answer = site.ask("GET", path, headers=headers, connection=connection)
+                whole = len(answer.body) == int(answer.headers["Content-Length"])
+                answers.append((answer.status, whole))
+                if not keep:
+                    connection.close()
+                    connection = site.open()
+            except (OSError, http.client.HTTPException) as problem:
+                problems.append(repr(problem))
+                connection = site.open()
+            time.sleep(0.1)
+        connection.close()
+
+    requests = [("/api/docs/", BROWSER), ("/health/live/", {}), ("/admin/login/", BROWSER)]
+    threads = [threading.Thread(target=ask, args=(keep, *each)) for keep in (True, False) for each in requests]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        host.check_output(f"touch {FLAG}; sleep 0.3; rm {FLAG}; sleep 0.3")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert set(answers) == {(200, True), (503, True)}
+
+
+@pytest.mark.destructive
+def test_who_may_look_before_others_sees_the_site_during_maintenance(closed, site):
+    if not inventory.variables(closed).get("nginx_maintenance_allowed_networks"):
+        pytest.skip("This inventory allows nobody.")
+    ask = (
+        "import http.client, socket, ssl, sys\n"
+        "context = ssl._create_unverified_context()\n"
+        "for source in ('127.0.0.8', '127.0.0.9'):\n"
+        "    connection = http.client.HTTPSConnection('127.0.0.1', int(sys.argv[1]), context=context,"
+        " source_address=(source, 0))\n"
+        "    connection.request('GET', '/api/auth/me/', headers={'Host': sys.argv[2]})\n"
+        "    print(connection.getresponse().status)\n"
+    )
+    statuses = closed.check_output("python3 -c %s %s %s", ask, str(site.https_port), site.domain)
+    assert statuses.split() == ["503", "401"]
+
+
+# --- configurations that nginx refuses -----------------------------------------------------------------------------
+
+
+def unit(host, *options):
+    """Ask the module `unit` to run nginx with what is on disk."""
+    arguments = {"name": "nginx", "reload_for": ["/etc/nginx/nginx.conf"]}
+    command = [Path(sys.executable).with_name("ansible"), host.backend.host, "--become", *options]
+    command += ["-i", inventory.variables(host)["inventory_dir"], "-m", "unit", "-a", json.dumps(arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.destructive
+def test_a_reload_that_nginx_refuses_is_noticed_until_it_is_not_refused(host, site):
+    """`nginx -t` finds nothing wrong with another key for a zone that the running nginx knows."""
+    old = "/run/nginx.conf.old"
+    host.check_output(f"cp -p /etc/nginx/nginx.conf {old}")
+    try:
+        host.check_output("sed -i 's/limit_req_zone $login_client/limit_req_zone $remote_port/' /etc/nginx/nginx.conf")
+        host.check_output("nginx -t -q")
+        refused = unit(host)
+        assert refused.returncode != 0
+        assert re.search(r'\[emerg\] .*limit_req "logins" uses the "\$remote_port"', refused.stdout + refused.stderr)
+        assert "systemctl restart nginx" in " ".join((refused.stdout + refused.stderr).split())
+        assert site.get("/health/live/").status == 200
+        assert "- reload" in unit(host, "--check").stdout
+    finally:
+        host.check_output(f"mv {old} /etc/nginx/nginx.conf")
+    assert unit(host).returncode == 0
+    assert "- reload" not in unit(host, "--check").stdout
+
+
+@pytest.mark.destructive
+def test_a_broken_configuration_replaces_nothing(host, site):
+    before = host.file("/etc/nginx/nginx.conf").sha256sum
+    options = ["--tags", "nginx_configure,nginx_service", "-e", "nginx_certificate_path=/etc/ssl/no-such-folder"]
+    refused = play(host, "site.yml", *options)
+    assert refused.returncode != 0
+    assert "cannot load certificate" in refused.stdout + refused.stderr
+    assert host.file("/etc/nginx/nginx.conf").sha256sum == before
+    assert site.get("/health/live/").status == 200

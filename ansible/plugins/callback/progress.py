@@ -55,7 +55,8 @@ def message(result):
     said = str(result.get("msg") or result.get("reason") or "").strip().removeprefix("Task failed: ")
     outputs = (result.get(key) for key in ("stderr", "module_stderr", "stdout", "module_stdout"))
     wrote = str(next(filter(None, outputs), "")).strip()
-    if "rc" in result and wrote and wrote not in said:
+    # Where a validation failed, the code has another name.
+    if result.keys() & {"rc", "exit_status"} and wrote and wrote not in said:
         said = f"{said}\n{wrote}" if TRACE in wrote else "\n".join([said, *last_lines(wrote, OUTPUT_LINES)])
     return without_trace(said).strip()
 

@@ -5,6 +5,7 @@ import datetime
 import glob
 import os
 import subprocess
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -13,8 +14,8 @@ module: unit
 short_description: Run a systemd unit with the configuration that is on disk now
 description:
   - Enables and starts a unit, and restarts or reloads it when one of its files is newer than its last start or
-    reload. Unlike a handler it needs no memory of which task changed what, so a play that was killed between
-    writing a file and restarting its service is put right by the next run.
+    reload, or when the last reload failed. Unlike a handler it needs no memory of which task changed what, so a play
+    that was killed between writing a file and restarting its service is put right by the next run.
 options:
   name: {type: str, required: true, description: Name of the unit.}
   state:
@@ -27,7 +28,7 @@ options:
 author: Slipway contributors
 """
 
-PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
+PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "ReloadResult")
 TIMES = ("InactiveExitTimestamp", "StateChangeTimestamp")
 
 
@@ -59,22 +60,38 @@ def newest(patterns):
     return max((os.stat(path).st_mtime for pattern in patterns for path in glob.glob(pattern)), default=0.0)
 
 
+def journal(name, since):
+    """The unit's last lines. Events of requests, in JSON, would push out why something failed."""
+    command = ["journalctl", f"--unit={name}", f"--since=@{int(since)}", "--no-pager", "--output=cat"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [line for line in said.splitlines() if not line.startswith("{")][-20:]
+
+
 def needed(unit, state, restart_for, reload_for):
     """The systemctl verbs that bring `unit` to where it should be, in order."""
-    verbs = ["daemon-reload"] if unit["NeedDaemonReload"] == "yes" else []
+    verbs = changes(unit, state, restart_for, reload_for)
+    # systemd does not notice the first drop-in of a unit that it has in memory.
+    stale = unit["NeedDaemonReload"] == "yes" or {"start", "restart", "reload"} & set(verbs)
+    return ["daemon-reload", *verbs] if stale else verbs
+
+
+def changes(unit, state, restart_for, reload_for):
+    """The verbs that change what the unit itself does."""
+    verbs = []
     active = unit["ActiveState"] in ("active", "reloading", "activating")
     known = unit["UnitFileState"]
     if state == "stopped":
-        return verbs + ["disable"] * (known == "enabled") + ["stop"] * active
+        return ["disable"] * (known == "enabled") + ["stop"] * active
     if state == "started":
         verbs += ["enable"] * (known == "disabled")
         if not active:
             return verbs + ["reset-failed"] * (unit["ActiveState"] == "failed") + ["start"]
     if not active:
         return verbs
+    refused = reload_for and unit.get("ReloadResult", "success") != "success"
     if newest(restart_for) > unit["InactiveExitTimestamp"]:
         verbs.append("restart")
-    elif newest(reload_for) > unit["StateChangeTimestamp"]:
+    elif refused or newest(reload_for) > unit["StateChangeTimestamp"]:
         verbs.append("reload")
     return verbs
 
@@ -99,17 +116,12 @@ def main():
         if unit["LoadState"] == "not-found":
             module.fail_json(msg=f"systemd knows no unit {name}: its package is not installed on this host.")
     verbs = needed(unit, module.params["state"], module.params["restart_for"], module.params["reload_for"])
+    started = time.time()
     for verb in [] if module.check_mode else verbs:
         done = systemctl(verb) if verb == "daemon-reload" else systemctl(verb, name)
         if done.returncode:
-            journal = subprocess.run(
-                ["journalctl", f"--unit={name}", "--lines=20", "--no-pager", "--output=cat"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
             module.fail_json(
-                msg=f"`systemctl {verb} {name}` failed: {done.stderr.strip()}", journal=journal.stdout.splitlines()
+                msg=f"`systemctl {verb} {name}` failed: {done.stderr.strip()}", journal=journal(name, started)
             )
     module.exit_json(changed=bool(set(verbs) - {"daemon-reload", "reset-failed"}), verbs=verbs)
 
