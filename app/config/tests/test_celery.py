@@ -47,7 +47,7 @@ def test_a_broker_over_tls_must_prove_its_name(authority):
     secured = read("s.CELERY_BROKER_USE_SSL", **given)
     assert secured == {"ca_certs": authority, "server_hostname": None}
     connection = Connection(given["CELERY_BROKER_URL"], ssl=secured)
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         connection.transport.establish_connection()
     assert connection.ssl["server_hostname"] == "localhost"
 
