@@ -258,6 +258,11 @@ class Network:
             return []
         return [("FORWARD", way, self.name, "--jump", "ACCEPT") for way in ("--in-interface", "--out-interface")]
 
+    def unplug(self):
+        """Remove what hosts that were killed left on the bridge; the kernel does so too, but when it likes."""
+        for port in Path("/sys/class/net", self.name, "brif").iterdir():
+            succeeds("ip", "link", "delete", port.name)
+
     def remove(self):
         for rule in self.forward_rules():
             while succeeds("iptables", "--delete", *rule):
@@ -571,6 +576,7 @@ class Inventory:
         """Do to each host what needs it to be off, and boot it again."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(change, hosts))
+        hosts[0].network.unplug()
         for host in hosts:
             host.mount()
             host.boot()
