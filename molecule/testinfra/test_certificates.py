@@ -98,7 +98,7 @@ apart = pytest.mark.without("web", "worker", "beat")
 def greet(host, client, service, *options):
     """What openssl on a web host says about the service's handshake."""
     place = SERVICES[service].format(address=inventory.variables(host)["ansible_host"])
-    answer = client.run(f"openssl s_client -connect {place} -showcerts {' '.join(options)} </dev/null")
+    answer = client.run(f"timeout 10 openssl s_client -connect {place} -showcerts {' '.join(options)} </dev/null")
     return answer.stdout + answer.stderr
 
 
