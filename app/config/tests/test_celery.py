@@ -43,13 +43,13 @@ def test_each_broker_has_its_own_safety_settings(broker_settings):
 @pytest.mark.parametrize("authority", [None, __file__])
 def test_a_broker_over_tls_must_prove_its_name(authority):
     """py-amqp checks the name of the certificate only when it is told which one to expect."""
-    given = {"CELERY_BROKER_URL": "amqps://u:p@localhost:1/1", "CELERY_BROKER_CA_FILE": authority}
+    given = {"CELERY_BROKER_URL": "amqps://u:p@127.0.0.1:1/1", "CELERY_BROKER_CA_FILE": authority}
     secured = read("s.CELERY_BROKER_USE_SSL", **given)
     assert secured == {"ca_certs": authority, "server_hostname": None}
     connection = Connection(given["CELERY_BROKER_URL"], ssl=secured)
     with pytest.raises(ConnectionRefusedError):
         connection.transport.establish_connection()
-    assert connection.ssl["server_hostname"] == "localhost"
+    assert connection.ssl["server_hostname"] == "127.0.0.1"
 
 
 def test_the_interval_of_the_cleanups_is_settable():
