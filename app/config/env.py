@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -96,6 +97,13 @@ def database(name: str) -> dict:
         # A directory: parsing as a host name would have changed its case.
         config |= {"HOST": unquote(host), "PORT": port}
     return config
+
+
+def file(name: str) -> str | None:
+    value = _read(name)
+    if value and not Path(value).is_file():
+        stop(name, f"is {value!r}, and there is no such file.")
+    return value or None
 
 
 def hosts(name: str) -> list[str]:

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Boot the hosts of an inventory on this machine with systemd-nspawn, or remove them.
 
-    machines.py up   inventories/local
-    machines.py down inventories/local
+    machines.py up      inventories/local
+    machines.py save    inventories/local
+    machines.py restore inventories/local
+    machines.py down    inventories/local
 
 A host is a Debian-family root file system: a cached base image below, an overlay of its own above. Hosts of
 one inventory share a bridge, an address range and an nftables table that no other copy of this program uses.
-`up` writes `machines.yml` (how to reach them, ports) and `.secrets/` (SSH key, known hosts) into the inventory; `down`
-removes them. Only the standard library is used, so that it runs before anything is installed.
+`save` shuts the hosts down, keeps what they hold and boots them again; `restore` throws away all that they did since
+and boots them as they were saved, with the same keys and addresses. `up` writes `machines.yml` (how to reach them,
+ports) and `.secrets/` (SSH key, known hosts) into the inventory; `down` removes them. Only the standard library is
+used, so that it runs before anything is installed.
 """
 
 import argparse
@@ -254,6 +258,11 @@ class Network:
             return []
         return [("FORWARD", way, self.name, "--jump", "ACCEPT") for way in ("--in-interface", "--out-interface")]
 
+    def unplug(self):
+        """Remove what hosts that were killed left on the bridge; the kernel does so too, but when it likes."""
+        for port in Path("/sys/class/net", self.name, "brif").iterdir():
+            succeeds("ip", "link", "delete", port.name)
+
     def remove(self):
         for rule in self.forward_rules():
             while succeeds("iptables", "--delete", *rule):
@@ -317,7 +326,7 @@ class Host:
                     found.append(int(entry.name))
         return found
 
-    def mount(self, lower):
+    def mount(self, lower=None):
         if os.path.ismount(self.root):
             return
         for part in ("upper", "work", "root"):
@@ -326,8 +335,27 @@ class Host:
         source = self.folder / "image"
         if not source.is_symlink():
             source.symlink_to(lower)
-        layers = f"lowerdir={source.resolve()},upperdir={self.folder}/upper,workdir={self.folder}/work"
+        below = ":".join(str(layer) for layer in (*reversed(self.saved()), source.resolve()))
+        layers = f"lowerdir={below},upperdir={self.folder}/upper,workdir={self.folder}/work"
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+
+    def saved(self):
+        """The upper layers that were kept, the oldest first."""
+        return sorted(self.folder.glob("saved-*"))
+
+    def save(self):
+        # Long enough for a worker that finishes its task first.
+        self.stop(seconds=120)
+        run("umount", self.root)
+        (self.folder / "upper").rename(self.folder / f"saved-{len(self.saved()):02}")
+
+    def discard(self):
+        """Forget what was written since the last save; nothing of it needs an orderly end."""
+        self.stop(seconds=0)
+        if os.path.ismount(self.root):
+            run("umount", self.root)
+        for part in ("upper", "work"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
 
     def configure(self, public_key):
         """Write what a cloud's first boot would write: name, address, resolver, keys."""
@@ -400,7 +428,7 @@ class Host:
     def stop(self, seconds=20):
         """Power off, then kill: a host that hangs must not keep `down` from finishing."""
         end(signal.SIGTERM, self.runners, seconds)
-        end(signal.SIGKILL, lambda: self.runners() + self.inhabitants(), seconds)
+        end(signal.SIGKILL, lambda: self.runners() + self.inhabitants(), 20)
         if left := self.inhabitants():
             raise Refusal(f"Host {self.name} does not end: look at its processes {', '.join(map(str, left))}.")
 
@@ -537,6 +565,33 @@ class Inventory:
         self.generated.write_text("# Written by machines.py.\n" + json.dumps(facts, indent=2) + "\n")
         give_to_caller(self.generated, self.secrets, *self.secrets.iterdir())
 
+    def booted(self):
+        """The hosts that `up` wrote down."""
+        if not self.generated.exists() or not (network := self.recorded_network()):
+            raise Refusal(f"{self.folder} has no hosts yet: boot them first, with `machines.py up`.")
+        written = json.loads(self.generated.read_text().split("\n", 1)[1])["all"]["hosts"]
+        return [Host(name, self.state / name, network, values["ansible_host"]) for name, values in written.items()]
+
+    def boot_after(self, change, hosts):
+        """Do to each host what needs it to be off, and boot it again."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(change, hosts))
+        hosts[0].network.unplug()
+        for host in hosts:
+            host.mount()
+            host.boot()
+        for host in hosts:
+            host.wait()
+
+    def save(self):
+        self.boot_after(Host.save, self.booted())
+
+    def restore(self):
+        hosts = self.booted()
+        if not all(host.saved() for host in hosts):
+            raise Refusal(f"{self.folder} has no saved state: make one first, with `machines.py save`.")
+        self.boot_after(Host.discard, hosts)
+
     def down(self):
         if self.state.exists():
             network = self.recorded_network()
@@ -563,7 +618,7 @@ def give_to_caller(*paths):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verb", choices=["up", "down"])
+    parser.add_argument("verb", choices=["up", "save", "restore", "down"])
     parser.add_argument("inventory")
     arguments = parser.parse_args()
     try:

@@ -58,14 +58,18 @@ def pytest_collection_modifyitems(config, items):
     """Keep each test to the hosts it is for, host by host, what does damage last."""
     kept, dropped = [], []
     for item in items:
-        if "host" not in item.fixturenames:
-            kept.append(item)
-            continue
-        groups = {marker.args[0] for marker in item.iter_markers("group")}
-        (kept if groups <= inventory.groups(item.callspec.params["host"]) else dropped).append(item)
+        # A test that names no host is about all of them.
+        wanted = "host" not in item.fixturenames or is_for(item, inventory.groups(item.callspec.params["host"]))
+        (kept if wanted else dropped).append(item)
     kept.sort(key=rank)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
+
+
+def is_for(item, groups):
+    """Whether a test is for a host in these groups."""
+    wanted = all(groups.intersection(marker.args) for marker in item.iter_markers("group"))
+    return wanted and not any(groups.intersection(marker.args) for marker in item.iter_markers("without"))
 
 
 def rank(item):
@@ -98,9 +102,15 @@ def host(request):
 
 
 @pytest.fixture(scope="session")
-def site(host):
-    """The site on this host, as a client elsewhere sees it."""
-    variables = inventory.variables(host)
+def client(host, request):
+    """The web host that uses this host's services: itself, or the first of the inventory where it is none."""
+    return next(machine for machine in (host, *request.config.machines) if "web" in inventory.groups(machine))
+
+
+@pytest.fixture(scope="session")
+def site(client):
+    """The site on this host or its client, as a browser elsewhere sees it."""
+    variables = inventory.variables(client)
     return Site(
         address=variables["ansible_host"],
         domain=variables["project_domain"],
@@ -111,9 +121,9 @@ def site(host):
 
 
 @pytest.fixture(scope="session")
-def administrator(host):
+def administrator(client):
     """A person who may log in, removed at the end."""
-    made = host.run(CREATE)
+    made = client.run(CREATE)
     assert made.rc == 0, "slipway-manage user_ensure_admin failed"
     yield Administrator(EMAIL, Secret(made.stdout))
-    host.run(DELETE)
+    client.run(DELETE)

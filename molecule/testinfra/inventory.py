@@ -14,11 +14,12 @@ from ansible.cli import CLI
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from testinfra import get_hosts
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-PREFIXES = ("ansible_", "project_", "certificates_", "nginx_")
+PREFIXES = ("ansible_", "project_", "certificates_", "nginx_", "postgresql_listen_", "broker_listen_")
 MULTIPLEXING = "-o ControlMaster=auto -o ControlPersist=120s -o ControlPath={folder}/%C -o ServerAliveInterval=5"
 
 
@@ -29,9 +30,10 @@ def read(path, sockets):
     loader.set_vault_secrets(CLI.setup_vault_secrets(loader, vault_ids=identities, auto_prompt=False))
     inventory = InventoryManager(loader, sources=[str(path)])
     manager = VariableManager(loader, inventory)
+    hosts = HostVars(inventory, manager, loader)
     variables = {}
     for host in inventory.get_hosts("all"):
-        raw = manager.get_vars(host=host)
+        raw = {**manager.get_vars(host=host), "hostvars": hosts}
         templar = Templar(loader, raw)
         own = {name: templar.template(raw[name]) for name in raw if name.startswith(PREFIXES)}
         arguments = f"{own.get('ansible_ssh_extra_args', '')} {MULTIPLEXING.format(folder=sockets)}"

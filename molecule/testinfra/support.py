@@ -170,8 +170,8 @@ except psycopg2.Error as error:
 """
 
 
-def query(host, sql, **options):
-    """What PostgreSQL answers the application's role: `rows`, or the `error` (its SQLSTATE, or the refusal)."""
+def query(host, sql, /, **options):
+    """What PostgreSQL answers the application's role on this web host: `rows` or `error` (SQLSTATE or refusal)."""
     arguments = (QUERY, sql, json.dumps(options))
     return json.loads(host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments))
 

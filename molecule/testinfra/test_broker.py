@@ -1,8 +1,23 @@
 import json
 
+import inventory
 import pytest
 
 pytestmark = [pytest.mark.group("broker"), pytest.mark.units("rabbitmq-server")]
+apart = pytest.mark.without("web", "worker", "beat")
+
+# Runs with the settings of the release, on its host; prints how the broker's certificate pleased the client.
+CONNECT = """
+import ssl
+from celery import current_app
+from django.conf import settings
+try:
+    change = {change}
+    current_app.connection_for_write(ssl={{**settings.CELERY_BROKER_USE_SSL, **change}}).connect()
+    print("connected")
+except ssl.SSLError as error:
+    print(error)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +54,28 @@ def test_the_broker_listens_on_loopback_only(listeners, port):
     assert listeners[port] == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("port", ["15672", "15692", "5671", "1883", "61613"])
+@pytest.mark.parametrize("port", ["15672", "15692", "1883", "61613"])
 def test_the_broker_listens_on_no_further_port(listeners, port):
     assert port not in listeners
+
+
+def test_the_broker_speaks_tls_on_no_address_that_is_not_named(host, listeners):
+    """On none at all where the application is on the same host."""
+    assert listeners.get("5671", set()) == set(inventory.variables(host).get("broker_listen_addresses", []))
+
+
+@apart
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({}, "connected"),
+        ({"ca_certs": "/etc/ssl/certs/ca-certificates.crt"}, "unable to get local issuer certificate"),
+        ({"server_hostname": "another.test"}, "Hostname mismatch"),
+    ],
+)
+def test_the_application_accepts_no_other_broker_than_ours(client, change, outcome):
+    """Neither with a certificate of another authority nor with one for another name."""
+    assert outcome in client.check_output("slipway-manage shell -c %s", CONNECT.format(change=change))
 
 
 def test_there_is_one_user_and_it_is_no_administrator(definitions):

@@ -7,7 +7,14 @@ import pytest
 
 pytestmark = pytest.mark.units("nftables", "fail2ban")
 
-CLOSED = {"PostgreSQL": 5432, "AMQP": 5672, "RabbitMQ's web pages": 15672, "Erlang": 25672, "Erlang's mapper": 4369}
+CLOSED = {
+    "PostgreSQL": 5432,
+    "AMQP": 5672,
+    "AMQP with TLS": 5671,
+    "RabbitMQ's web pages": 15672,
+    "Erlang": 25672,
+    "Erlang's mapper": 4369,
+}
 # A port on which a test listens itself, and an address that is nobody's (RFC 5737).
 SPARE_PORT = 9999
 NOBODY = "192.0.2.1"
@@ -51,6 +58,24 @@ def test_another_host_reaches(host, seen, variable, default):
 @pytest.mark.parametrize("service", CLOSED)
 def test_another_host_does_not_reach(seen, service):
     assert not seen[CLOSED[service]]
+
+
+@pytest.mark.group("database", "broker")
+@pytest.mark.without("web")
+@pytest.mark.parametrize(
+    ("port", "outcome"),
+    [
+        pytest.param(5432, "open", marks=pytest.mark.group("database")),
+        pytest.param(5671, "open", marks=pytest.mark.group("broker")),
+        (5672, "closed"),
+        (4369, "closed"),
+        (25672, "closed"),
+    ],
+)
+def test_for_a_web_host_a_port_is(host, client, port, outcome):
+    address = inventory.variables(host)["ansible_host"]
+    answer = client.run(f"timeout 2 bash -c ': </dev/tcp/{address}/{port}'")
+    assert (answer.rc == 0) == (outcome == "open")
 
 
 @pytest.mark.destructive

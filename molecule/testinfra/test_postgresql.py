@@ -1,9 +1,11 @@
 import time
 
+import inventory
 import pytest
 from support import query
 
 pytestmark = [pytest.mark.group("database"), pytest.mark.units("postgresql@*")]
+apart = pytest.mark.without("web", "worker", "beat")
 
 INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -20,29 +22,29 @@ INSUFFICIENT_PRIVILEGE = "42501"
         "SELECT rolpassword FROM pg_authid",
     ],
 )
-def test_the_applications_role_may_not(host, statement):
-    assert query(host, statement)["error"] == INSUFFICIENT_PRIVILEGE
+def test_the_applications_role_may_not(client, statement):
+    assert query(client, statement)["error"] == INSUFFICIENT_PRIVILEGE
 
 
-def test_the_applications_role_is_no_superuser(host):
+def test_the_applications_role_is_no_superuser(client):
     attributes = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
-    rows = query(host, f"SELECT {attributes} FROM pg_roles WHERE rolname = current_user")["rows"]  # noqa: S608
+    rows = query(client, f"SELECT {attributes} FROM pg_roles WHERE rolname = current_user")["rows"]  # noqa: S608
     assert rows == [[False] * 5]
 
 
-def test_the_applications_role_is_member_of_no_other(host):
+def test_the_applications_role_is_member_of_no_other(client):
     """Except of the one that PostgreSQL makes of a database's owner."""
     sql = "SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'member') AND rolname <> current_user"
-    assert query(host, sql)["rows"] == [["pg_database_owner"]]
+    assert query(client, sql)["rows"] == [["pg_database_owner"]]
 
 
 @pytest.mark.parametrize("database", ["postgres", "template1"])
-def test_the_applications_role_may_not_enter(host, database):
-    assert "no pg_hba.conf entry" in query(host, "SELECT 1", dbname=database)["error"]
+def test_the_applications_role_may_not_enter(client, database):
+    assert "no pg_hba.conf entry" in query(client, "SELECT 1", dbname=database)["error"]
 
 
-def test_a_wrong_password_is_refused_on_the_local_socket(host):
-    assert "password authentication failed" in query(host, "SELECT 1", password="wrong")["error"]  # noqa: S106
+def test_a_wrong_password_is_refused(client):
+    assert "password authentication failed" in query(client, "SELECT 1", password="wrong")["error"]  # noqa: S106
 
 
 def test_the_password_is_stored_as_scram(host):
@@ -51,7 +53,9 @@ def test_the_password_is_stored_as_scram(host):
 
 
 @pytest.mark.parametrize("role", ["slipway", "postgres"])
-@pytest.mark.parametrize("user", ["nobody", "www-data", "slipway"])
+@pytest.mark.parametrize(
+    "user", ["nobody", "www-data", pytest.param("slipway", marks=pytest.mark.group("web", "worker", "beat"))]
+)
 def test_another_local_user_is_refused(host, user, role):
     """Without the password even the application's own user is nobody to PostgreSQL."""
     answer = host.run(f"cd / && runuser -u {user} -- psql -Xw --username={role} --dbname={role} --command='SELECT 1'")
@@ -60,10 +64,10 @@ def test_another_local_user_is_refused(host, user, role):
 
 
 @pytest.mark.parametrize("statement", ["SELECT pg_sleep(1.5), '{}'", "SELECT 1 / 0, '{}'"])
-def test_no_statement_is_logged(host, statement):
+def test_no_statement_is_logged(host, client, statement):
     """Neither a slow nor a failing one: they carry the keys of sessions."""
     marker = f"marker{time.time_ns()}"
-    query(host, statement.format(marker))
+    query(client, statement.format(marker))
     assert host.run(f"grep --recursive --no-messages {marker} /var/log/postgresql").rc == 1
     assert host.run(f"journalctl --unit='postgresql*' --grep={marker}").rc == 1
 
@@ -77,7 +81,6 @@ def test_another_local_user_cannot_read_the_files(host):
     ("setting", "value"),
     [
         ("data_checksums", "on"),
-        ("listen_addresses", ""),
         ("password_encryption", "scram-sha-256"),
         ("synchronous_commit", "on"),
         ("fsync", "on"),
@@ -85,12 +88,58 @@ def test_another_local_user_cannot_read_the_files(host):
         ("server_encoding", "UTF8"),
     ],
 )
-def test_the_server_runs_with(host, setting, value):
-    assert query(host, f"SHOW {setting}")["rows"] == [[value]]
+def test_the_server_runs_with(client, setting, value):
+    assert query(client, f"SHOW {setting}")["rows"] == [[value]]
 
 
-def test_the_server_does_not_listen_on_tcp(host):
-    assert ":5432 " not in host.check_output("ss --no-header --listening --tcp --numeric")
+def test_the_server_listens_on_no_address_that_is_not_named(host):
+    """On none at all where the application is on the same host."""
+    lines = host.check_output("ss --no-header --listening --tcp --numeric").splitlines()
+    places = [line.split()[3].rsplit(":", 1) for line in lines]
+    named = inventory.variables(host).get("postgresql_listen_addresses", [])
+    assert sorted(address.strip("[]") for address, port in places if port == "5432") == sorted(named)
+
+
+# --- from another host ---------------------------------------------------------------------------------------------
+
+
+@apart
+def test_the_application_speaks_tls_to_the_server(client):
+    rows = query(client, "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")["rows"]
+    assert rows == [[True, "TLSv1.3"]]
+
+
+@apart
+def test_the_application_logs_in_by_scram(client):
+    """No other way binds the login to the TLS connection."""
+    assert query(client, "SELECT 1", channel_binding="require") == {"rows": [[1]], "error": None}
+
+
+@apart
+def test_plain_text_is_refused(client):
+    error = query(client, "SELECT 1", sslmode="disable")["error"]
+    assert "no pg_hba.conf entry" in error
+    assert "no encryption" in error
+
+
+@apart
+@pytest.mark.parametrize("login", [{"user": "postgres"}, {"dbname": "postgres"}, {"password": "wrong"}])
+def test_another_host_cannot_log_in_with(client, login):
+    error = query(client, "SELECT 1", **login)["error"]
+    assert "no pg_hba.conf entry" in error or "password authentication failed" in error
+
+
+@apart
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sslrootcert": "/etc/ssl/certs/ca-certificates.crt"}, "certificate verify failed"),
+        ({"host": "another.test"}, "does not match host name"),
+    ],
+)
+def test_the_application_refuses_a_server_with(host, client, change, reason):
+    """A certificate of another authority, or for another name."""
+    assert reason in query(client, "SELECT 1", hostaddr=inventory.variables(host)["ansible_host"], **change)["error"]
 
 
 def test_the_server_returns_after_a_boot(host):

@@ -6,18 +6,20 @@ from support import eventually, executed, main_pid, processes, query, slot
 
 pytestmark = [
     pytest.mark.destructive,
-    pytest.mark.group("web"),
     pytest.mark.units("slipway-*", "nginx", "postgresql@*", "rabbitmq-server"),
 ]
+web = pytest.mark.group("web")
+database = pytest.mark.group("database")
+broker = pytest.mark.group("broker")
 
 
 @pytest.fixture
-def works(host, site, administrator):
+def works(client, site, administrator):
     """A question that is true once a person can log in and the worker executes the task that this sends."""
 
     def ask():
         answer = site.login(administrator)
-        return answer.status == 200 and eventually(lambda: executed(host, answer.request_id), seconds=4)
+        return answer.status == 200 and eventually(lambda: executed(client, answer.request_id), seconds=4)
 
     def patiently():
         try:
@@ -51,11 +53,13 @@ def test_the_service_works_before_anything_is_killed(works):
     assert eventually(works, seconds=30, pause=2)
 
 
+@web
 def test_a_killed_web_server_comes_back(host, works):
     kill(host, f"slipway-web@{slot(host)}.service")
     assert eventually(works, seconds=30, pause=2)
 
 
+@web
 def test_a_killed_web_worker_is_replaced(host, works):
     unit = f"slipway-web@{slot(host)}.service"
     main = main_pid(host, unit)
@@ -72,11 +76,13 @@ def test_a_killed_web_worker_is_replaced(host, works):
     assert eventually(works, seconds=30, pause=2)
 
 
+@web
 def test_a_killed_task_worker_comes_back(host, works):
     kill(host, f"slipway-worker@{slot(host)}.service")
     assert eventually(works, seconds=60, pause=2)
 
 
+@web
 def test_a_task_worker_that_is_killed_with_all_its_children_comes_back(host, works):
     unit = f"slipway-worker@{slot(host)}.service"
     old = main_pid(host, unit)
@@ -85,28 +91,32 @@ def test_a_task_worker_that_is_killed_with_all_its_children_comes_back(host, wor
     assert eventually(works, seconds=60, pause=2)
 
 
+@web
 def test_a_killed_scheduler_comes_back_and_goes_on(host):
     kill(host, f"slipway-beat@{slot(host)}.service")
     before = ticks(host)
     assert eventually(lambda: ticks(host) > before, seconds=60, pause=1)
 
 
-def test_a_killed_database_comes_back(host, site, works):
+@database
+def test_a_killed_database_comes_back(host, client, site, works):
     unit = host.check_output("systemctl list-units --plain --no-legend 'postgresql@*' | cut -d' ' -f1")
     kill(host, unit)
     eventually(lambda: site.get("/health/ready/").status == 200, seconds=60)
     assert eventually(works, seconds=60, pause=2)
-    before = ticks(host)
-    assert eventually(lambda: ticks(host) > before, seconds=60, pause=1)
+    before = ticks(client)
+    assert eventually(lambda: ticks(client) > before, seconds=60, pause=1)
 
 
-def test_a_killed_broker_comes_back(host, works):
+@broker
+def test_a_killed_broker_comes_back(host, client, works):
     kill(host, "rabbitmq-server.service")
     assert eventually(works, seconds=60, pause=2)
-    before = ticks(host)
-    assert eventually(lambda: ticks(host) > before, seconds=60, pause=1)
+    before = ticks(client)
+    assert eventually(lambda: ticks(client) > before, seconds=60, pause=1)
 
 
+@web
 def test_a_killed_proxy_comes_back(host, works):
     kill(host, "nginx.service")
     assert eventually(works, seconds=30, pause=2)
@@ -138,12 +148,19 @@ def test_a_reboot_ends_with_a_working_service(rebooted, works):
 
 
 @pytest.mark.parametrize(
-    "unit", ["nginx.service", "postgresql@*.service", "rabbitmq-server.service", "nftables.service"]
+    "unit",
+    [
+        pytest.param("nginx.service", marks=web),
+        pytest.param("postgresql@*.service", marks=database),
+        pytest.param("rabbitmq-server.service", marks=broker),
+        "nftables.service",
+    ],
 )
 def test_a_reboot_brings_back(rebooted, unit):
     assert rebooted.check_output(f"systemctl is-active '{unit}'") == "active"
 
 
+@web
 def test_a_reboot_brings_back_the_processes_of_one_slot(rebooted):
     running = "systemctl list-units --plain --no-legend --state=active 'slipway-*.service' | cut -d' ' -f1"
     expected = {f"slipway-{name}@{slot(rebooted)}.service" for name in processes(rebooted)}
@@ -154,6 +171,7 @@ def test_a_reboot_keeps_the_journal_of_the_last_boot(rebooted):
     assert rebooted.run("journalctl --boot=-1 --lines=1 --quiet").stdout.strip()
 
 
-def test_after_a_reboot_the_scheduler_goes_on(rebooted):
-    before = ticks(rebooted)
-    assert eventually(lambda: ticks(rebooted) > before, seconds=60, pause=1)
+@pytest.mark.usefixtures("rebooted")
+def test_after_a_reboot_the_scheduler_goes_on(client):
+    before = eventually(lambda: ticks(client), seconds=60)
+    assert eventually(lambda: ticks(client) > before, seconds=60, pause=1)

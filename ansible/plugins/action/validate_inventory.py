@@ -8,7 +8,9 @@ value: CONVENTIONS lists them. A value whose option says `no_log: true` is never
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import ipaddress
 import json
 import re
 from functools import partial
@@ -57,6 +59,19 @@ def is_environment(value):
     return all(shape.fullmatch(str(name)) and isinstance(text, (str, int, float)) for name, text in value.items())
 
 
+def is_address(value):
+    with contextlib.suppress(ValueError):
+        return isinstance(value, str) and bool(ipaddress.ip_address(value))
+    return False
+
+
+def is_network(value):
+    """Also a single address has its prefix: PostgreSQL takes it for a host name without."""
+    with contextlib.suppress(ValueError):
+        return isinstance(value, str) and "/" in value and bool(ipaddress.ip_network(value))
+    return False
+
+
 def is_built(folder):
     """Whether a front end lies there as its build tool leaves it."""
     return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
@@ -91,6 +106,23 @@ CONVENTIONS = {
         lambda value: all(is_match(HOST_NAME)(each["domain"]) and each["path"].startswith("/") for each in value),
         "each domain must be a host name, and each path an absolute one on this machine",
         [{"domain": "app.example.org", "path": "/srv/example/dist"}],
+    ),
+    "_listen_addresses": (
+        lambda value: all(map(is_address, value)),
+        "each must be an IP address of the host, or 0.0.0.0 for all that it has",
+        ["10.0.0.5"],
+    ),
+    "_networks": (
+        lambda value: all(map(is_network, value)),
+        "each must be a network in CIDR notation whose address is its first, or an address followed by /32",
+        ["10.0.0.0/24", "10.0.1.5/32"],
+    ),
+    "_private_ports": (
+        lambda value: all(
+            is_whole(1, 65535)(rule["port"]) and all(map(is_network, rule["networks"])) for rule in value
+        ),
+        "each port is a whole number from 1 to 65535, and each network is in CIDR notation",
+        [{"port": 5432, "networks": ["10.0.0.0/24"]}],
     ),
     "_email": (lambda value: value == "" or is_match(EMAIL)(value), "it must be an address", "ops@example.org"),
     "_origins": (
@@ -157,6 +189,11 @@ def broken_rule(name, option, value):
         return f"it must be {WORDS[kind]}"
     if kind == "list" and option.get("elements") == "dict" and not all(isinstance(each, dict) for each in value):
         return "each element must be a mapping"
+    parts = (option.get("options") or {}) if kind == "list" else {}
+    for part in (part for part, inner in parts.items() if inner.get("type") == "list"):
+        # Ansible would split a text at its commas here, and the role would not.
+        if not all(isinstance(each.get(part, []), list) for each in value):
+            return f"{part} of each element must be a list"
     outcome = ArgumentSpecValidator({name: option}).validate({name: value})
     for error in outcome.errors.errors:
         if type(error) is ArgumentTypeError:
@@ -257,6 +294,7 @@ class ActionModule(ActionBase):
         self.defaults = {}
         for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
             self.defaults |= self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+        self.hostvars = task_vars["hostvars"]
         hosts, found, seen = task_vars["groups"]["all"], {}, set()
         for host in hosts:
             variables = task_vars["hostvars"].raw_get(host)
@@ -277,7 +315,7 @@ class ActionModule(ActionBase):
         """Sentences about what `host` gets from its inventory."""
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
-        templar = Templar(loader=self._loader, variables={**self.defaults, **known})
+        templar = Templar(loader=self._loader, variables={**self.defaults, **known, "hostvars": self.hostvars})
         valid = dict(DEFAULT_PORTS)
         for name, raw in sorted(variables.items()):
             spec = self.specs.get(name)

@@ -3,10 +3,14 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from config.env import broker, integer
+from config.env import broker, file, integer
 from config.settings.sessions import SESSION_CLEANUP_INTERVAL_SECONDS
 
 CELERY_BROKER_URL = broker("CELERY_BROKER_URL")
+
+if urlsplit(CELERY_BROKER_URL).scheme == "amqps":
+    # None stands for the name in the URL. Without it a certificate for any name would do.
+    CELERY_BROKER_USE_SSL = {"ca_certs": file("CELERY_BROKER_CA_FILE"), "server_hostname": None}
 
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # Nothing reads results, so none are kept, and there is nothing of theirs to clean up.

@@ -1,5 +1,6 @@
 import pytest
 from celery.app.defaults import DEFAULTS
+from kombu import Connection
 from kombu.transport.redis import Channel as RedisChannel
 
 from config.tests.test_settings import read
@@ -37,6 +38,18 @@ def test_each_broker_has_its_own_safety_settings(broker_settings):
         assert "CELERY_TASK_DEFAULT_QUEUE_TYPE" not in settings
         assert options["visibility_timeout"] > settings["CELERY_TASK_TIME_LIMIT"]
         assert set(options) <= set(RedisChannel.from_transport_options)
+
+
+@pytest.mark.parametrize("authority", [None, __file__])
+def test_a_broker_over_tls_must_prove_its_name(authority):
+    """py-amqp checks the name of the certificate only when it is told which one to expect."""
+    given = {"CELERY_BROKER_URL": "amqps://u:p@127.0.0.1:1/1", "CELERY_BROKER_CA_FILE": authority}
+    secured = read("s.CELERY_BROKER_USE_SSL", **given)
+    assert secured == {"ca_certs": authority, "server_hostname": None}
+    connection = Connection(given["CELERY_BROKER_URL"], ssl=secured)
+    with pytest.raises(ConnectionRefusedError):
+        connection.transport.establish_connection()
+    assert connection.ssl["server_hostname"] == "127.0.0.1"
 
 
 def test_the_interval_of_the_cleanups_is_settable():
