@@ -8,7 +8,7 @@ from kombu import Connection
 UNKNOWN_QUEUE = "unknown"
 # Where a RabbitMQ that is told to puts what it delivered too often.
 DEAD_LETTERS_QUEUE = "dead_letters"
-STATUS_SECONDS = 1
+STATUS_SECONDS = 1.2
 
 
 def queue_lengths(*, app: Celery) -> dict[str, int] | None:
@@ -33,6 +33,7 @@ def queue_length(*, connection: Connection, name: str) -> int:
 
 def _ask(app: Celery, names: list[str], answer: dict[str, int]) -> None:
     with suppress(Exception), app.connection_for_read() as connection:
-        connection.connect()
+        # Its default waits before it says that the broker refuses.
+        connection.ensure_connection(max_retries=1, interval_start=0)
         for name in names:
             answer[name] = queue_length(connection=connection, name=name)
