@@ -1,4 +1,5 @@
 import json
+import socket
 import time
 
 import pytest
@@ -34,12 +35,15 @@ def test_the_status_says_how_many_tasks_wait(broker, capsys):
     assert status(capsys).endswith("default 3\nunknown 1\ndead_letters 0\n")
 
 
-@pytest.mark.parametrize("url", ["amqp://127.0.0.1:9//", "redis://10.255.255.1/0"])
-def test_the_status_is_quick_while_the_broker_refuses_or_is_silent(url, monkeypatch):
-    monkeypatch.setenv("CELERY_BROKER_URL", url)
-    started = time.monotonic()
-    assert queue_lengths(app=app) is None
-    assert time.monotonic() - started < 1.5
+@pytest.mark.parametrize("scheme", ["amqp", "redis"])
+@pytest.mark.parametrize("refuses", [True, False])
+def test_the_status_is_quick_while_the_broker_refuses_or_is_silent(scheme, refuses, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = 9 if refuses else silent.getsockname()[1]
+        monkeypatch.setenv("CELERY_BROKER_URL", f"{scheme}://127.0.0.1:{port}//")
+        started = time.monotonic()
+        assert queue_lengths(app=app) is None
+        assert time.monotonic() - started < 2
 
 
 def test_the_status_says_that_the_broker_is_away(capsys, monkeypatch):
