@@ -5,7 +5,7 @@ from copy import deepcopy
 import structlog
 from celery.beat import ScheduleEntry
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 from django.db.utils import load_backend
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -109,8 +109,7 @@ class LockedScheduler(DatabaseScheduler):
         if not self._lock.is_held():
             raise LockLost
         try:
-            # Before it is sent: who dies in between skips one run, and nobody repeats one.
-            entry.save()
+            self._write_down(entry)
         except ObjectDoesNotExist:
             return
         self._dirty.discard(entry.name)
@@ -135,6 +134,15 @@ class LockedScheduler(DatabaseScheduler):
         self._heap = self.old_schedulers = None
         self._dirty.clear()
         super().setup_schedule()
+
+    def _write_down(self, entry: ScheduleEntry) -> None:
+        """Before it is sent: who dies in between skips one run, and nobody repeats one."""
+        with transaction.atomic():
+            stored = self.Model.objects.select_for_update().get(pk=entry.model.pk)
+            # One that was frozen until here may have had a successor meanwhile.
+            if stored.total_run_count >= entry.model.total_run_count:
+                raise LockLost
+            entry.save()
 
     def _stand_by(self, **details: str) -> None:
         if self._leads or not self._stands_by:

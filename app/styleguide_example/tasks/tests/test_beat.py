@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import pytest
 from django.db import connection, connections
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
-from styleguide_example.tasks.beat import LOCK_KEY, SessionLock
+from styleguide_example.tasks import app
+from styleguide_example.tasks.beat import LOCK_KEY, LockedScheduler, LockLost, SessionLock
 from styleguide_example.tasks.tests.processes import Process, messages, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,9 +80,9 @@ def test_a_beat_that_loses_the_lock_while_it_is_frozen_does_not_tick(beat, folde
     process.send(signal.SIGSTOP)
     end_connection_of_lock()
     wait_until(lock.take)
-    sent = len(messages(folder, queue="default"))
     process.send(signal.SIGCONT)
     process.wait_for("beat_stands_by")
+    sent = len(messages(folder, queue="default"))
     time.sleep(1.5)
     assert len(messages(folder, queue="default")) == sent
     lock.release()
@@ -98,6 +100,19 @@ def test_a_beat_that_waits_writes_nothing_and_one_that_stops_frees_the_lock(beat
     process.send(signal.SIGTERM)
     assert wait_until(lock.take) < 1
     assert process.wait() == 0
+
+
+def test_a_run_that_another_beat_has_written_down_is_not_sent_again():
+    every_second = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    task = PeriodicTask.objects.create(name="report", task="report", interval=every_second)
+    scheduler = LockedScheduler(app=app, lazy=True)
+    entry = ModelEntry(task, app=app)
+    next(entry)
+    PeriodicTask.objects.filter(name="report").update(total_run_count=1)
+    assert scheduler._lock.take()
+    with pytest.raises(LockLost):
+        scheduler.apply_entry(entry)
+    scheduler.close()
 
 
 def test_the_lock_is_held_by_one_connection(lock):
