@@ -90,7 +90,7 @@ def test_a_beat_that_loses_the_lock_while_it_is_frozen_does_not_tick(beat, folde
 
 
 def test_a_beat_that_waits_writes_nothing_and_one_that_stops_frees_the_lock(beat, lock):
-    assert lock.take()
+    wait_until(lock.take)
     process = beat()
     process.wait_for("beat_stands_by")
     assert not PeriodicTask.objects.exists()
@@ -109,7 +109,7 @@ def test_a_run_that_another_beat_has_written_down_is_not_sent_again():
     entry = ModelEntry(task, app=app)
     next(entry)
     PeriodicTask.objects.filter(name="report").update(total_run_count=1)
-    assert scheduler._lock.take()
+    wait_until(scheduler._lock.take)
     with pytest.raises(LockLost):
         scheduler.apply_entry(entry)
     scheduler.close()
@@ -117,13 +117,13 @@ def test_a_run_that_another_beat_has_written_down_is_not_sent_again():
 
 def test_the_lock_is_held_by_one_connection(lock):
     other = SessionLock()
-    assert lock.take()
+    wait_until(lock.take)
     assert lock.is_held()
     assert not other.take()
     assert not other.is_held()
     lock.release()
     assert not lock.is_held()
-    assert other.take()
+    wait_until(other.take)
     other.release()
 
 
@@ -131,7 +131,7 @@ def test_the_lock_honours_the_options_of_the_database(lock, monkeypatch):
     options = connections["default"].settings_dict["OPTIONS"]
     monkeypatch.setitem(options, "application_name", "named")
     named = SessionLock()
-    assert named.take()
+    wait_until(named.take)
     sql = "SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE objid = %s"
     assert query(sql) == [("named",)]
     named.release()
