@@ -25,8 +25,7 @@ COMMANDS = {
     "python manage.py user_ensure_admin --email admin@example.com": DEVELOPMENT,
     "python manage.py runserver": DEVELOPMENT,
     "celery -A styleguide_example.tasks worker -l info --without-gossip --without-mingle --without-heartbeat": CELERY,
-    "celery -A styleguide_example.tasks beat -l info --scheduler "
-    "django_celery_beat.schedulers:DatabaseScheduler": CELERY,
+    "celery -A styleguide_example.tasks beat -l info": CELERY,
     'curl -c jar -H "Content-Type: application/json" -d \'{"email": "...", "password": "..."}\' '
     "https://api.example.com/api/auth/login/": LOGIN,
     "curl -b jar https://api.example.com/api/auth/me/": LOGIN,

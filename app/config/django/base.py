@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "styleguide_example.api",
     "styleguide_example.authentication",
+    "styleguide_example.tasks",
     "styleguide_example.users",
 ]
 

@@ -23,6 +23,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# A task of another release is kept for its workers.
+CELERY_WORKER_CONSUMER = "styleguide_example.tasks.parking:ParkingConsumer"
 
 # The process manager must wait longer than the time limit before it kills a worker.
 CELERY_TASK_SOFT_TIME_LIMIT = 240
@@ -65,6 +67,8 @@ else:
         "socket_connect_timeout": 1,
     }
 
+# One that may run twice: another release's stands by until this one stops.
+CELERY_BEAT_SCHEDULER = "styleguide_example.tasks.beat:LockedScheduler"
 # Beat copies this into the database, where the admin shows it and its last run.
 CELERY_BEAT_SCHEDULE = {
     "sessions-clear-expired": {

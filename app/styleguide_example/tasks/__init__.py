@@ -11,7 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.django.production")
 
 app = Celery("styleguide_example")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.steps["worker"].add(DjangoStructLogInitStep)
+app.steps["worker"] |= {
+    DjangoStructLogInitStep,
+    # By name, since only a worker needs it.
+    "styleguide_example.tasks.parking:ReturnStep",
+}
 app.autodiscover_tasks()
 
 
