@@ -109,6 +109,12 @@ def test_asking_changes_nothing(host):
     assert not host.check_output(f"find /srv/slipway /etc -newer {marker} -not -path '*/__pycache__*'")
 
 
+def test_a_host_that_was_never_provisioned_is_told_from_one_that_was(host, told):
+    bare = play(host, "ansible/status.yml", "-e", "application_name=other")["hosts"][host.backend.host]
+    assert (told["provisioned"], bare["provisioned"]) == (True, False)
+    assert bare["release"] is None
+
+
 @destructive
 @pytest.mark.group("worker")
 def test_a_worker_that_stopped_is_shown_and_not_started(host, clean_up):

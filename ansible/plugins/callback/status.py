@@ -43,7 +43,7 @@ CERTIFICATE_DAYS = 21
 DISK_PERCENT = 10
 DISK_BYTES = 2**30
 PLAIN, GOOD, BAD, FAINT, HEADING = "plain", "good", "bad", "faint", "heading"
-COLOURS = {GOOD: C.COLOR_OK, BAD: C.COLOR_ERROR, FAINT: "dark gray", HEADING: C.COLOR_HIGHLIGHT}
+COLOURS = {GOOD: C.COLOR_OK, BAD: C.COLOR_ERROR, FAINT: "dark gray", HEADING: "cyan"}
 # What a changed task says about what it would change, without its contents.
 PLACES = ("dest", "path", "verbs", "name")
 
@@ -216,7 +216,7 @@ def drift_cell(host, now):
     return [(drift_words(**each), BAD) for each in host["drift"]] or [("none", GOOD)]
 
 
-# Each with whether it is left out where no host has anything to say.
+# Each with whether it is left out where nobody has anything to say, though the application runs there.
 ROWS = {
     "release": (release_cell, False),
     "commit": (commit_cell, False),
@@ -279,7 +279,8 @@ def table(hosts, now, width, paint=paint):
         yield f"{'':{LABEL}}{heads}".rstrip()
         yield paint("─" * (LABEL + sum(widths[name] + 2 for name in band) - 2), FAINT)
         for row, (_, optional) in ROWS.items():
-            if optional and not any(cells[name][row] for name in band):
+            dispensable = optional or not any(hosts[name]["processes"] for name in band)
+            if dispensable and not any(cells[name][row] for name in band):
                 continue
             for number in range(max(len(folded[name][row]) for name in band)):
                 parts = [(folded[name][row][number:] or [("", PLAIN)])[0] for name in band]

@@ -13,7 +13,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.releases.builds import Builds
 from ansible.module_utils.releases.records import Attempt, History, Lease
-from ansible.module_utils.releases.slots import Probe, Slots, properties
+from ansible.module_utils.releases.slots import Probe, Slots, properties, systemctl
 
 DOCUMENTATION = r"""
 module: status
@@ -42,6 +42,9 @@ def iso(timestamp):
 def state(unit):
     """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none."""
     found = properties(unit, "ActiveState", "LoadState", "NRestarts")
+    if not found and systemctl("list-unit-files", "--no-legend", unit).stdout:
+        # An instance that does not run is not loaded, so that only its template is known.
+        return {"state": "inactive", "restarts": 0}
     absent = found.get("LoadState", "not-found") == "not-found"
     return {"state": "absent" if absent else found["ActiveState"], "restarts": int(found.get("NRestarts") or 0)}
 
