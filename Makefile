@@ -10,10 +10,12 @@ COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --genera
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
 # $(call SWITCH,NAME,variable): NAME=yes turns application_<variable>_enabled on.
 SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
+# These print one table, or with JSON=yes one document, and nothing else on standard output.
+ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,14 @@ deploy: ## Release the latest commit, or REF, to ENV
 rollback: ## Go back to the last good release, or to RELEASE
 	@molecule/shared/tools.sh
 	@$(PLAY) ansible/rollback.yml $(if $(RELEASE),-e application_rollback_release=$(RELEASE)) $(call SWITCH,REVERSE,reverse_migrations)
+
+status: ## Show what runs where on ENV; DRIFT=yes adds what differs from the inventory
+	@molecule/shared/tools.sh >&2
+	@$(ASK) ansible/status.yml $(if $(filter yes,$(DRIFT)),ansible/site.yml --check)
+
+history: ## Show what was released to ENV, by whom, and how it ended
+	@molecule/shared/tools.sh >&2
+	@$(ASK) ansible/history.yml
 
 unlock: ## Show who locks the releases of ENV, and free them
 	@molecule/shared/tools.sh
