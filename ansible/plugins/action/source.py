@@ -146,9 +146,6 @@ def from_tarball(cache, tarball, folder):
 
 
 class ActionModule(ActionBase):
-    # Once for all hosts; none of them is touched.
-    BYPASS_HOST_LOOP = True
-
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:

@@ -203,7 +203,8 @@ class Slots:
         """Give the traffic back to the slot `old`, which still runs, or to nobody."""
         if old and old != slot:
             point(self.current, f"slots/{old}")
-            self.drain(slot, seconds=5)
+            # Whoever already waits for it may be answered once systemd has started it again.
+            self.drain(slot, seconds=30)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.current)
