@@ -1,6 +1,5 @@
 import shutil
 import tempfile
-from pathlib import Path
 
 import inventory
 import pytest
@@ -95,14 +94,7 @@ def host(request):
 @pytest.fixture(scope="session")
 def site(host):
     """The site on this host, as a client elsewhere sees it."""
-    variables = inventory.variables(host)
-    return Site(
-        address=variables["ansible_host"],
-        domain=variables["project_domain"],
-        http_port=int(variables.get("project_http_port", 80)),
-        https_port=int(variables.get("project_https_port", 443)),
-        authority=Path(variables["inventory_dir"], ".secrets", "ca.crt"),
-    )
+    return Site.on(host)
 
 
 @pytest.fixture(scope="session")
