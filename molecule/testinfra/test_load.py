@@ -3,7 +3,9 @@
 All web hosts get load at once, so these tests want one process (pytest without -n).
 """
 
+import contextlib
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import inventory
 import pytest
-from load import Load, Visitor, account, burst, remove_accounts, summary
+from load import Load, Visitor, account, flood, remove_accounts, summary
 from support import Site, eventually, processes, query, slot
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +24,8 @@ REPORT = ROOT / ".cache" / "load.json"
 RATE = 12
 STEADY_SECONDS = 20
 TASKS = 1000
-# Each burst finds a worker that stops with a task in its hands, if one ever does.
-TASKS_AT_ONCE = 20
-TASKS_PAUSE_SECONDS = 5
+TASKS_GROUP = 50
+TASKS_PAUSE_SECONDS = 0.15
 GRACE_SECONDS = 3
 PERIODIC = "sessions-clear-expired"
 INTERVAL = (
@@ -77,21 +78,29 @@ CHANGES = [
 ]
 REFUSED = {"unready", "crashing"}
 
+# Runs on a host: a group of tasks each time that the traffic moves, while the old worker ends and the new one begins;
+# the rest when standard input ends.
 SEND = """
-import time
+import os, select, sys, time
 from uuid import uuid4
 from django.utils import timezone
 from styleguide_example.authentication.tasks import login_record
 from styleguide_example.users.models import User
 
 user = User.objects.get(email="{email}")
-for number in range({count}):
-    name = "{prefix}%04d" % number
-    arguments = {{"record_id": str(uuid4()), "user_id": user.id, "request_id": name}}
-    login_record.apply_async(task_id=name, kwargs={{**arguments, "occurred_at": timezone.now().isoformat()}})
-    print(name, flush=True)
-    if number % {at_once} == {at_once} - 1:
-        time.sleep({pause})
+current, number = None, 0
+while number < {count}:
+    over = select.select([sys.stdin], [], [], 0.1)[0]
+    if os.readlink("/srv/slipway/current") == current and not over:
+        continue
+    current = os.readlink("/srv/slipway/current")
+    for number in range(number, {count} if over else min(number + {group}, {count})):
+        name = "{prefix}%04d" % number
+        arguments = {{"record_id": str(uuid4()), "user_id": user.id, "request_id": name}}
+        login_record.apply_async(task_id=name, kwargs={{**arguments, "occurred_at": timezone.now().isoformat()}})
+        print(name, flush=True)
+        time.sleep(0 if over else {pause})
+    number += 1
 """
 
 pytestmark = [
@@ -135,7 +144,7 @@ def each_host(host):
 
 
 @pytest.fixture(scope="session")
-def commits(request, tmp_path_factory):
+def commits(tmp_path_factory):
     """A clone of this repository with commits to release: its folder, and a reference for each name."""
     folder = tmp_path_factory.mktemp("source") / "clone"
     words = ["-c", "user.name=Load", "-c", "user.email=load@example.com", "-c", "safe.directory=*"]
@@ -145,9 +154,7 @@ def commits(request, tmp_path_factory):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     git("clone", "--quiet", "--shared", ROOT, folder, where=ROOT)
-    first = web_hosts(request.config)[0]
-    running = json.loads(first.check_output("tail -1 /srv/slipway/history.jsonl"))["commit"]
-    references = {"start": running}
+    references = {"start": git("rev-parse", "HEAD")}
     for name, (parent, command) in COMMITS.items():
         git("checkout", "--quiet", references[parent])
         content = CONTENT.get(name, "")
@@ -162,10 +169,10 @@ def web_hosts(config):
     return [host for host in config.machines if "web" in inventory.groups(host)]
 
 
-def play(name, host, commits):
+def play(name, host, commits, grace_seconds=GRACE_SECONDS):
     """Make one change to all hosts, as an operator would."""
     folder, references = commits
-    values = {"application_source_path": str(folder), "application_grace_seconds": GRACE_SECONDS}
+    values = {"application_source_path": str(folder), "application_grace_seconds": grace_seconds}
     if name == "rollback to start":
         values["application_rollback_release"] = references["start"][:12]
         values["application_reverse_migrations_enabled"] = True
@@ -187,12 +194,17 @@ def play(name, host, commits):
 # --- tasks and ticks
 
 
-def send_tasks(host, email, prefix, sent):
-    """Queue numbered tasks from a host for as long as it takes; `sent` gets the names that the broker confirmed."""
-    code = SEND.format(email=email, prefix=prefix, count=TASKS, at_once=TASKS_AT_ONCE, pause=TASKS_PAUSE_SECONDS)
-    command = [*inventory.ssh(host), "-l", inventory.variables(host)["ansible_user"], "sudo slipway-manage shell"]
-    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
-    sent += [line for line in done.stdout.splitlines() if line.startswith(prefix)]
+@contextlib.contextmanager
+def sending(host, email, prefix):
+    """Queue numbered tasks from a host meanwhile; the list gets the names that the broker confirmed."""
+    code = SEND.format(email=email, prefix=prefix, count=TASKS, group=TASKS_GROUP, pause=TASKS_PAUSE_SECONDS)
+    user = inventory.variables(host)["ansible_user"]
+    command = [*inventory.ssh(host), "-l", user, f"sudo slipway-manage shell -c {shlex.quote(code)}"]
+    sent = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+        yield sent
+        output, _ = sender.communicate()
+    sent += [line for line in output.splitlines() if line.startswith(prefix)]
 
 
 def journal(hosts, unit, since):
@@ -236,18 +248,17 @@ def run(request, commits):
     visitors = [Visitor(Site.on(host), accounts[host]) for host in sites]
     first = sites[0]
     prefix = f"load-{int(time.time())}-"
-    sent, changes = [], []
-    sender = threading.Thread(target=send_tasks, args=(first, accounts[first].email, prefix, sent))
+    changes = []
     began = time.time()
-    with Load(visitors, RATE):
+    with Load(visitors, RATE), sending(first, accounts[first].email, prefix) as sent:
         time.sleep(STEADY_SECONDS)
         steady_until = time.time()
-        sender.start()
         for name in CHANGES:
             changes.append(play(name, first, commits))
-            print(f"{name}: {changes[-1].code} in {changes[-1].ended - changes[-1].began:.1f} s", flush=True)
-    ended = time.time()
-    sender.join()
+            failed = [result for visitor in visitors for result in visitor.results if result.failure]
+            seconds = changes[-1].ended - changes[-1].began
+            print(f"{name}: ended with {changes[-1].code} in {seconds:.1f} s, {len(failed)} failures", flush=True)
+        ended = time.time()
     workers = [host for host in hosts if "worker" in processes(host)]
     count = f"SELECT count(*) FROM users_loginrecord WHERE request_id LIKE '{prefix}%'"  # noqa: S608 - a number
     eventually_or_not(lambda: query(first, count)["rows"][0][0] >= len(sent), seconds=30)
@@ -370,13 +381,28 @@ def test_periodic_tasks_go_on(run):
     assert len(run.ticks) > (run.ended - run.began) / run.interval / 2
 
 
-# --- the tests above can fail
-
-
 @pytest.fixture
 def visitor(host):
     yield Visitor(Site.on(host), account(host))
     remove_accounts(host)
+
+
+def test_requests_in_the_queue_of_the_old_release_are_answered(host, visitor, run, commits):
+    """Without a time of grace, they still wait there when the traffic moves."""
+    ends = []
+    serving = host.check_output("basename $(readlink -f /srv/slipway/current/release)")
+    name = "one" if commits[1]["start"].startswith(serving) else "start"
+    deploy = threading.Thread(target=lambda: ends.append(play(name, host, commits, grace_seconds=0)))
+    deploy.start()
+    socket = f"/run/slipway/{OTHER[slot(host)]}.sock"
+    eventually(lambda: ends or host.run(f"test -S {socket}").rc == 0, seconds=120)
+    with flood(visitor):
+        deploy.join()
+    assert ends[0].code == 0, ends[0].output[-1500:]
+    assert summary(visitor.results)["failures"] == {}
+
+
+# --- the tests above can fail
 
 
 def test_the_load_sees_a_restart_that_closes_the_socket(host, visitor):
@@ -410,19 +436,17 @@ OTHER = {"blue": "green", "green": "blue"}
 
 
 def move(host, visitor, *commands):
-    """Give the traffic to the other slot by these commands while a burst stands in the queue."""
+    """Give the traffic to the other slot by these commands while requests stand in the queue; returns what came."""
     old = slot(host)
     names = {"old": old, "new": OTHER[old]}
     host.check_output(OPEN.format(**names))
     path = f"/run/slipway/{names['new']}.sock"
     eventually(lambda: "200" in host.run(ASK.format(path=path, host=visitor.site.domain)).stdout, seconds=30)
-    found = []
-    sending = threading.Thread(target=lambda: found.extend(burst(visitor, 80)))
-    sending.start()
-    time.sleep(0.4)
-    host.check_output("\n".join(command.format(**names) for command in commands))
-    sending.join()
-    return found
+    before = len(visitor.results)
+    with flood(visitor):
+        time.sleep(2)
+        host.check_output("\n".join(command.format(**names) for command in commands))
+    return visitor.results[before:]
 
 
 ASK = """python3 -c '
