@@ -73,6 +73,8 @@ class Result:
     name: str
     due: float
     seconds: float
+    late: float
+    """Of these, what the load itself took until it began."""
     failure: str | None
 
 
@@ -139,6 +141,7 @@ class Visitor:
     def send(self, request, due, **options):
         """Send it and remember what became of it; returns the answer if it is right."""
         connection, answer, failure = None, None, None
+        began = time.time()
         try:
             try:
                 connection = self.connect(request)
@@ -159,8 +162,10 @@ class Visitor:
         finally:
             if connection:
                 connection.close()
-        seconds = time.time() - due
-        self.results.append(Result(self.site.address, request.name, due, seconds, failure))
+        ended = time.time()
+        if ended - began > TIMEOUT_SECONDS:
+            failure = failure or "timeout"
+        self.results.append(Result(self.site.address, request.name, due, ended - due, began - due, failure))
         return None if failure else answer
 
     def judge(self, request, answer):
@@ -242,18 +247,22 @@ def flood(visitor, clients=60):
 
 def summary(results):
     """Counts and latencies of results, for a report."""
-    times = sorted(result.seconds * 1000 for result in results)
-
-    def share(part):
-        return round(times[min(int(len(times) * part), len(times) - 1)]) if times else None
-
+    failures = Counter(f"{result.name}: {result.failure}" for result in results if result.failure)
+    times = [result.seconds for result in results]
     return {
         "requests": len(results),
-        "failures": dict(Counter(f"{r.name}: {r.failure}" for r in results if r.failure)),
-        "p50_ms": share(0.5),
-        "p99_ms": share(0.99),
-        "worst_ms": share(1),
+        "failures": dict(failures),
+        "p50_ms": share(times, 0.5),
+        "p99_ms": share(times, 0.99),
+        "worst_ms": share(times, 1),
+        "p99_ms_of_lateness": share([result.late for result in results], 0.99),
     }
+
+
+def share(seconds, part):
+    """The milliseconds that this part of them stays below."""
+    ordered = sorted(seconds)
+    return round(ordered[min(int(len(ordered) * part), len(ordered) - 1)] * 1000) if ordered else None
 
 
 # --- accounts on the hosts

@@ -107,7 +107,6 @@ pytestmark = [
     pytest.mark.load,
     pytest.mark.destructive,
     pytest.mark.group("web"),
-    pytest.mark.units("slipway-*", "nginx"),
 ]
 
 
@@ -295,9 +294,9 @@ def eventually_or_not(question, *, seconds):
 def report(run, windows, steady_until):
     """Latencies are no promise on a machine that runs everything: they are printed and kept, not asserted."""
 
-    def switching(result):
-        return any(site == result.site and result.due < end and result.due + result.seconds > start
-                   for site, start, end in windows)  # fmt: skip
+    def during(window):
+        site, opened, closed = window
+        return [r for r in run.results if r.site == site and r.due < closed and r.due + r.seconds > opened]
 
     steady = [result for result in run.results if result.due < steady_until]
     changing = [result for result in run.results if result.due >= steady_until]
@@ -305,8 +304,8 @@ def report(run, windows, steady_until):
     content = {
         "steady": summary(steady),
         "changing": summary(changing),
-        "switching": summary([result for result in changing if switching(result)]),
-        "switches": len(windows),
+        "switching": summary({result for window in windows for result in during(window)}),
+        "p99_ms_of_each_switch": [summary(during(window))["p99_ms"] for window in windows],
         "failures_of_a_crashing_release": len([r for r in run.results if r.failure and is_of_crash(run, r)]),
         "changes": [[each.name, each.code, round(each.ended - each.began, 1)] for each in run.changes],
         "tasks": {
@@ -328,8 +327,10 @@ def report(run, windows, steady_until):
 
 def is_of_crash(run, result):
     """Whether a request met the release that was made to crash, which may lose what it held."""
-    crash = next(change for change in run.changes if change.name == "crashing")
-    return result.due < crash.ended and result.due + result.seconds > crash.began
+    return any(
+        change.name == "crashing" and result.due < change.ended and result.due + result.seconds > change.began
+        for change in run.changes
+    )
 
 
 def failures(run, host):
