@@ -389,17 +389,18 @@ def visitor(host):
 
 
 def test_requests_in_the_queue_of_the_old_release_are_answered(host, visitor, run, commits):
-    """Without a time of grace, they still wait there when the traffic moves."""
+    """With next to no time of grace, they still wait there when the old release is about to stop."""
     ends = []
     serving = host.check_output("basename $(readlink -f /srv/slipway/current/release)")
     name = "one" if commits[1]["start"].startswith(serving) else "start"
-    deploy = threading.Thread(target=lambda: ends.append(play(name, host, commits, grace_seconds=0)))
+    deploy = threading.Thread(target=lambda: ends.append(play(name, host, commits, grace_seconds=1)))
     deploy.start()
     socket = f"/run/slipway/{OTHER[slot(host)]}.sock"
     eventually(lambda: ends or host.run(f"test -S {socket}").rc == 0, seconds=120)
-    with flood(visitor):
+    with flood(visitor, clients=80):
         deploy.join()
     assert ends[0].code == 0, ends[0].output[-1500:]
+    print(json.dumps(summary(visitor.results)))
     assert summary(visitor.results)["failures"] == {}
 
 
