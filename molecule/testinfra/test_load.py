@@ -119,7 +119,7 @@ class Change:
     output: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """What the load, the changes and the hosts' journals say about one run."""
 
@@ -414,7 +414,9 @@ def test_the_load_sees_a_restart_that_closes_the_socket(host, visitor):
         host.check_output(f"systemctl stop {units} && systemctl start {units}")
         eventually(lambda: visitor.site.get("/health/ready/").status == 200, seconds=30)
         time.sleep(2)
-    assert [result for result in visitor.results if result.failure], summary(visitor.results)
+    lost = summary(visitor.results)
+    print("restarted", json.dumps(lost))
+    assert lost["failures"]
 
 
 # The release that serves, in the other slot, too.
@@ -464,5 +466,5 @@ def test_the_load_sees_a_switch_that_does_not_wait_for_the_queue(host, visitor):
     """The same with waiting loses nothing, so it is the waiting that counts."""
     lost = summary(move(host, visitor, SWITCH, STOP))
     kept = summary(move(host, visitor, SWITCH, DRAIN, STOP))
-    print("without waiting", lost, "with waiting", kept)
+    print("without waiting", json.dumps(lost), "with waiting", json.dumps(kept))
     assert (bool(lost["failures"]), kept["failures"]) == (True, {})
