@@ -1,6 +1,5 @@
 import shutil
 import tempfile
-from pathlib import Path
 
 import inventory
 import pytest
@@ -110,14 +109,7 @@ def client(host, request):
 @pytest.fixture(scope="session")
 def site(client):
     """The site on this host or its client, as a browser elsewhere sees it."""
-    variables = inventory.variables(client)
-    return Site(
-        address=variables["ansible_host"],
-        domain=variables["project_domain"],
-        http_port=int(variables.get("project_http_port", 80)),
-        https_port=int(variables.get("project_https_port", 443)),
-        authority=Path(variables["inventory_dir"], ".secrets", "ca.crt"),
-    )
+    return Site.on(client)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import ssl
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import inventory
 
@@ -77,6 +78,17 @@ class Site:
     https_port: int
     authority: Path = field(repr=False)
 
+    @classmethod
+    def on(cls, host):
+        variables = inventory.variables(host)
+        return cls(
+            address=variables["ansible_host"],
+            domain=variables["project_domain"],
+            http_port=int(variables.get("project_http_port", 80)),
+            https_port=int(variables.get("project_https_port", 443)),
+            authority=Path(variables["inventory_dir"], ".secrets", "ca.crt"),
+        )
+
     def context(self):
         """Trust the inventory's own authority where it has one, else those of this machine."""
         return ssl.create_default_context(cafile=self.authority if self.authority.exists() else None)
@@ -102,16 +114,23 @@ class Site:
         connection.sock = link
         return connection
 
-    def ask(self, method, path, *, scheme="https", host=None, cookie=None, data=None, headers=(), connection=None):
+    def ask(
+        self, method, path, *, scheme="https", host=None, cookie=None, data=None, form=None, headers=(), connection=None
+    ):
         own = self.host_header(*((self.https_port, 443) if scheme == "https" else (self.http_port, 80)))
         sent = {"Host": host or own, "User-Agent": "testinfra", **dict(headers)}
         if cookie:
             sent["Cookie"] = cookie
+        body = None
         if data is not None:
             sent["Content-Type"] = "application/json"
+            body = json.dumps(data)
+        elif form is not None:
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(form)
         used = connection or self.open(scheme=scheme)
         try:
-            used.request(method, path, body=None if data is None else json.dumps(data), headers=sent)
+            used.request(method, path, body=body, headers=sent)
             answer = used.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         finally:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 import inventory
 import pytest
@@ -34,12 +33,7 @@ MOMENTS = [
 def cluster(request, tmp_path_factory):
     """All web hosts, on the latest commit."""
     hosts = [machine for machine in request.config.machines if "web" in inventory.groups(machine)]
-    sites = []
-    for host in hosts:
-        variables = inventory.variables(host)
-        ports = int(variables.get("project_http_port", 80)), int(variables.get("project_https_port", 443))
-        authority = Path(variables["inventory_dir"], ".secrets", "ca.crt")
-        sites.append(Site(variables["ansible_host"], variables["project_domain"], *ports, authority))
+    sites = [Site.on(host) for host in hosts]
     source = tmp_path_factory.mktemp("source") / "clone"
     return Cluster(request.config.getoption("ansible_inventory"), hosts, sites, source, make_source(source))
 
