@@ -80,6 +80,14 @@ def test_a_healthy_host_is_said_to_be_healthy(host, told):
     assert (told["lock"], told["unfinished"]) == (None, None)
 
 
+def test_queues_are_as_long_as_the_project_says(host, told):
+    said = host.run("slipway-manage tasks_status --json")
+    if said.rc:
+        pytest.skip("This release has no `manage.py tasks_status`.")
+    assert told["queues"]["reachable"]
+    assert set(told["queues"]["queues"]) == set(json.loads(said.stdout)["queues"])
+
+
 def test_the_certificate_that_nginx_shows_is_dated(host, told):
     own = host.check_output("openssl x509 -noout -enddate -dateopt iso_8601 -in /etc/ssl/slipway/fullchain.pem")
     assert told["certificate"]["expires"][:19] == own.removeprefix("notAfter=").replace(" ", "T").removesuffix("Z")
