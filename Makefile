@@ -103,7 +103,9 @@ development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
-test: check development molecule ## Everything: check, and booted hosts of two distributions
+test: check development ## Everything: check, and booted hosts of two distributions
+	@$(MAKE) --no-print-directory molecule SCENARIO=default
+	@$(MAKE) --no-print-directory molecule SCENARIO=releases
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts

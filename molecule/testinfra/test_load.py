@@ -104,7 +104,7 @@ while number < {count}:
 """
 
 pytestmark = [
-    pytest.mark.load,
+    pytest.mark.releases,
     pytest.mark.destructive,
     pytest.mark.group("web"),
 ]
