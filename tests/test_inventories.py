@@ -1,5 +1,11 @@
 """A misspelt or misplaced variable fails here, before it fails on a host."""
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from repository import INVENTORIES, ROLES, ROOT, load, options, project_options
 
@@ -39,3 +45,25 @@ def test_all_inventories_have_the_same_shape(name):
 def test_no_variables_lie_beside_the_playbooks():
     # They would silently beat the inventory's.
     assert not [*(ROOT / "ansible").glob("group_vars"), *(ROOT / "ansible").glob("host_vars")]
+
+
+CHECK = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - validate_inventory:
+"""
+
+
+@pytest.mark.parametrize("environment", INVENTORIES)
+def test_an_inventory_passes_its_own_check(tmp_path, environment):
+    """What only exists once hosts are booted or a front end is built is given here."""
+    shutil.copytree(
+        ROOT / "inventories" / environment, tmp_path / environment, ignore=shutil.ignore_patterns(".secrets")
+    )
+    (tmp_path / "check.yml").write_text(CHECK)
+    given = {"ansible_host": "192.0.2.1", "project_https_port": 8443, "project_frontends": []}
+    program = Path(sys.executable).with_name("ansible-playbook")
+    command = [program, "-i", tmp_path / environment, tmp_path / "check.yml", "-e", json.dumps(given)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
