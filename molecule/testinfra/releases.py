@@ -179,7 +179,7 @@ class Cluster:
         self.folder, self.hosts, self.sites, self.source, self.names = folder, hosts, sites, source, names
 
     def start(self, playbook, **variables):
-        extra = {"application_source_path": str(self.source), "application_grace_seconds": 3, **variables}
+        extra = {"application_source_path": str(self.source), "application_grace_seconds": 1, **variables}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         return Play([program, "-i", self.folder, f"ansible/{playbook}.yml", "-e", json.dumps(extra)])
 
@@ -194,6 +194,17 @@ class Cluster:
 
     def rollback(self, **variables):
         return self.start("rollback", **variables).wait()
+
+    @property
+    def now(self):
+        """The tag of what the first host serves, or None for another release."""
+        release = look(self.hosts[0])["release"]
+        return next((tag for tag, name in self.names.items() if name == release), None)
+
+    @property
+    def others(self):
+        """Tags of good releases that do not serve now."""
+        return [tag for tag in ("good", "better", "head") if tag != self.now]
 
     def serves(self, name):
         """Whether every host serves the release through its own nginx."""

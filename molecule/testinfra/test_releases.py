@@ -10,6 +10,7 @@ from support import Site, eventually
 
 pytestmark = [pytest.mark.destructive, pytest.mark.releases]
 
+GOOD = ("head", "good", "better")
 # The old release serves on, and the message says why the new one does not.
 BROKEN = {
     "import error": "no such module",
@@ -40,8 +41,8 @@ def cluster(request, tmp_path_factory):
 
 @pytest.fixture
 def base(cluster):
-    """The hosts on the latest commit, as each test finds them."""
-    if not cluster.serves("head"):
+    """The hosts on one good release that brings no migration."""
+    if cluster.now not in GOOD or not cluster.serves(cluster.now):
         back = {"application_rollback_release": cluster.names["head"], "application_reverse_migrations_enabled": True}
         done = cluster.rollback(**back)
         if done.process.returncode:
@@ -51,26 +52,27 @@ def base(cluster):
 
 
 def test_a_deploy_releases_everywhere(base):
-    done = base.deploy("good")
+    name = base.others[0]
+    done = base.deploy(name)
     assert done.process.returncode == 0, done.output
-    base.require("good", kind="deploy")
-    again = base.deploy("good")
-    assert "changed, 0 failed" in again.output
-    assert " 0 changed" in again.output
+    base.require(name, kind="deploy")
+    again = base.deploy(name)
+    assert again.output.count(" 0 changed, 0 failed") == len(base.hosts)
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_release_leaves_the_old_one_serving(base, name):
+    before = base.now
     done = base.deploy(name, application_health_timeout_seconds=5, application_grace_seconds=8)
     assert done.process.returncode != 0
     assert BROKEN[name] in " ".join(done.output.split())
-    base.require("head", kind="deploy", result="failed")
+    base.require(before, kind="deploy", result="failed")
     assert base.names[name] not in look(base.hosts[0])["releases"]
 
 
 def test_a_host_that_fails_brings_all_back(base):
     """The first host has switched when the last one finds its disk full."""
-    last = base.hosts[-1]
+    last, before = base.hosts[-1], base.now
     # Little room above the releases, so that nothing else of the host suffers.
     last.check_output(
         "mkdir /tmp/small && mount -t tmpfs -o size=512k tmpfs /tmp/small && mkdir /tmp/small/upper /tmp/small/work"
@@ -78,32 +80,31 @@ def test_a_host_that_fails_brings_all_back(base):
         " -o lowerdir=/srv/slipway/releases,upperdir=/tmp/small/upper,workdir=/tmp/small/work"
     )
     try:
-        done = base.deploy("better")
+        done = base.deploy(base.others[0])
     finally:
         last.check_output("umount /srv/slipway/releases /tmp/small && rmdir /tmp/small")
     assert done.process.returncode != 0
     assert "No space left on device" in done.output
-    base.require("head", kind="deploy", result="failed")
+    base.require(before, kind="deploy", result="failed")
 
 
 def test_hosts_that_have_switched_go_back_when_a_later_one_is_not_healthy(base):
-    last = base.hosts[-1]
+    last, before = base.hosts[-1], base.now
     # Here alone no release starts in the idle slot.
     idle = {"blue": "green", "green": "blue"}[look(last)["slot"]]
-    last.check_output(f"mkdir -p /etc/systemd/system/slipway-web@{idle}.service.d")
     drop_in = f"/etc/systemd/system/slipway-web@{idle}.service.d/broken.conf"
-    last.check_output(f"printf '[Service]\\nExecStartPre=/bin/false\\n' > {drop_in}")
+    last.check_output(f"mkdir $(dirname {drop_in}) && printf '[Service]\\nExecStartPre=/bin/false\\n' > {drop_in}")
     try:
-        done = base.deploy("better")
+        done = base.deploy(base.others[0])
     finally:
         last.check_output(f"rm -r $(dirname {drop_in}) && systemctl daemon-reload")
     assert done.process.returncode != 0
-    if len(base.hosts) > 1:
-        assert look(base.hosts[0])["history"][-1]["kind"] == "return"
-        base.hosts, all_hosts = base.hosts[1:], base.hosts
-        base.require("head", kind="deploy", result="failed")
-        base.hosts = all_hosts
-    assert base.serves("head")
+    assert base.serves(before)
+    records = [look(host)["history"][-1] for host in base.hosts]
+    assert [(r["kind"], r["result"]) for r in records] == [("return", "good")] * (len(records) - 1) + [
+        ("deploy", "failed")
+    ]
+    assert {look(host)["release"] for host in base.hosts} == {base.names[before]}
 
 
 def test_migrations_run_once_and_are_shown_first(base):
@@ -125,6 +126,7 @@ def test_a_migration_that_breaks_the_running_release_is_refused(base):
 
 
 def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(base):
+    before = base.now
     base.deploy("new column")
     refused = base.rollback()
     assert refused.process.returncode != 0
@@ -132,33 +134,29 @@ def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(base):
     base.require("new column", kind="rollback", result="failed")
     done = base.rollback(application_reverse_migrations_enabled=True)
     assert done.process.returncode == 0, done.output
-    base.require("head", kind="rollback")
-    columns = base.hosts[0].check_output("slipway-manage showmigrations users")
-    assert "0002" not in columns
+    base.require(before, kind="rollback")
+    assert "0002" not in base.hosts[0].check_output("slipway-manage showmigrations users")
 
 
-def test_two_rollbacks_go_further_back_and_not_forth(base):
-    for name in ("good", "better"):
+def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
+    start, (one, two) = base.now, base.others
+    for name in (one, two):
         assert base.deploy(name).process.returncode == 0
-    for name in ("good", "head"):
+    for name in (one, start):
         done = base.rollback()
         assert done.process.returncode == 0, done.output
         base.require(name, kind="rollback")
-
-
-def test_a_rollback_goes_to_a_named_release(base):
-    base.deploy("good")
-    base.deploy("better")
-    done = base.rollback(application_rollback_release=base.names["head"])
+    done = base.rollback(application_rollback_release=base.names[two])
     assert done.process.returncode == 0, done.output
-    base.require("head", kind="rollback")
+    base.require(two, kind="rollback")
 
 
 def test_a_rollback_to_a_release_that_never_ran_is_refused(base):
+    before = base.now
     done = base.rollback(application_rollback_release="0123456789ab")
     assert done.process.returncode != 0
     assert "never ran well on this host" in " ".join(done.output.split())
-    assert base.serves("head")
+    assert base.serves(before)
 
 
 def environment(host, name):
@@ -170,45 +168,39 @@ def environment(host, name):
 
 
 def test_configuration_is_released_and_rolled_back_like_code(base):
-    host = base.hosts[0]
+    host, name = base.hosts[0], base.now
     before = environment(host, "LOG_LEVEL")
-    done = base.deploy("head", application_log_level="WARNING")
+    done = base.deploy(name, application_log_level="WARNING")
     assert done.process.returncode == 0, done.output
     assert environment(host, "LOG_LEVEL") == "WARNING"
-    base.require("head", kind="deploy")
+    base.require(name, kind="deploy")
     assert base.rollback().process.returncode == 0
     assert environment(host, "LOG_LEVEL") == before
-    base.require("head", kind="rollback")
+    base.require(name, kind="rollback")
 
 
 # --- more than one at a time
 
 
-def test_of_two_deploys_at_once_the_second_waits(base):
-    first = base.start_deploy("good")
+def test_of_two_deploys_at_once_the_second_waits_or_says_for_whom(base):
+    one, two = base.others
+    first = base.start_deploy(one)
     first.reaches("Build it")
-    second = base.start_deploy("better")
+    impatient = base.start_deploy(two, application_lock_wait_seconds=1)
+    patient = base.start_deploy(two, application_lock_wait_seconds=120)
+    assert impatient.wait().process.returncode != 0
+    assert f"deploy of {base.names[one]}" in " ".join(impatient.output.split())
     assert first.wait().process.returncode == 0, first.output
-    assert second.wait().process.returncode == 0, second.output
-    assert "has locked" in second.output
-    base.require("better", kind="deploy")
-
-
-def test_a_deploy_that_will_not_wait_says_for_whom(base):
-    first = base.start_deploy("good")
-    first.reaches("Build it")
-    second = base.deploy("better", application_lock_wait_seconds=1)
-    assert second.process.returncode != 0
-    assert f"deploy of {base.names['good']}" in " ".join(second.output.split())
-    assert first.wait().process.returncode == 0, first.output
-    base.require("good", kind="deploy")
+    assert patient.wait().process.returncode == 0, patient.output
+    assert "has locked" in patient.output
+    base.require(two, kind="deploy")
 
 
 def test_a_lock_is_shown_and_taken_away(base):
     host = base.hosts[0]
     held = {"token": "elsewhere 1 1", "who": "ada@laptop", "what": "deploy of 0123456789ab", "since": "2026-01-01"}
     host.check_output("printf %s > /srv/slipway/lock.json", json.dumps(held))
-    refused = base.deploy("good", application_lock_wait_seconds=1)
+    refused = base.deploy(base.others[0], application_lock_wait_seconds=1)
     assert refused.process.returncode != 0
     assert "ada@laptop has locked" in " ".join(refused.output.split())
     freed = base.start("unlock", application_unlock_confirmed=True).wait()
@@ -221,38 +213,55 @@ def test_a_lock_is_shown_and_taken_away(base):
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_deploy_that_is_killed_is_finished_by_the_next(base, moment):
-    killed = base.start_deploy("good")
+    name = base.others[0]
+    killed = base.start_deploy(name)
     killed.reaches(moment)
     time.sleep(0.5)
     killed.kill()
-    assert base.serves("head") or base.serves("good") or len(base.hosts) > 1
     assert all(site.get("/health/ready/").status == 200 for site in base.sites)
-    done = base.deploy("good")
+    done = base.deploy(name)
     assert done.process.returncode == 0, done.output
-    base.require("good", kind="deploy")
+    base.require(name, kind="deploy")
+
+
+def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base):
+    one, two = base.others
+    for name in (one, two):
+        assert base.deploy(name).process.returncode == 0
+    killed = base.start("rollback")
+    killed.reaches("Start it", times=len(base.hosts))
+    time.sleep(0.5)
+    killed.kill()
+    done = base.rollback()
+    assert done.process.returncode == 0, done.output
+    base.require(one, kind="rollback")
 
 
 def test_another_release_after_a_killed_one_leaves_nothing_of_it(base):
+    name = base.others[0]
     killed = base.start_deploy("new column")
     killed.reaches("| Migrate")
     killed.kill()
-    done = base.deploy("better")
-    # What was migrated stays; the release that knows it was never released.
+    done = base.deploy(name)
+    # What was migrated stays; the release that knows it never ran.
     assert done.process.returncode == 0, done.output
-    base.require("better", kind="deploy")
+    base.require(name, kind="deploy")
     results = [record["result"] for record in look(base.hosts[0])["history"][-2:]]
     assert results == ["interrupted", "good"]
+    # Nothing is left to migrate for the release that comes back, but something to reverse.
+    assert base.deploy("new column").process.returncode == 0
+    assert base.rollback(application_reverse_migrations_enabled=True).process.returncode == 0
 
 
 @pytest.mark.parametrize("moment", ["Build it", "Start it"])
 def test_a_host_that_reboots_during_a_deploy_serves_again(base, moment):
-    host = base.hosts[0]
-    running = base.start_deploy("good")
+    name, host = base.others[0], base.hosts[0]
+    running = base.start_deploy(name)
     running.reaches(moment)
     time.sleep(1)
     host.run("systemctl reboot")
     running.wait()
     assert eventually(lambda: all(site.get("/health/ready/").status == 200 for site in base.sites), seconds=60)
-    done = base.deploy("good")
+    done = base.deploy(name)
     assert done.process.returncode == 0, done.output
-    base.require("good", kind="deploy")
+    base.require(name, kind="deploy")
