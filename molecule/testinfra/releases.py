@@ -184,10 +184,7 @@ class Cluster:
         return Play([program, "-i", self.folder, f"ansible/{playbook}.yml", "-e", json.dumps(extra)])
 
     def start_deploy(self, name, **variables):
-        ref = "HEAD" if name == "head" else name.replace(" ", "-")
-        if name == "head":
-            ref = self.names["head"]
-        return self.start("deploy", application_source_ref=ref, **variables)
+        return self.start("deploy", application_source_ref=self.names[name], **variables)
 
     def deploy(self, name, **variables):
         return self.start_deploy(name, **variables).wait()

@@ -183,7 +183,7 @@ class Release:
     def target(self, left):
         """The release to go back to, with the environment that it ran with. A killed rollback keeps its target."""
         line = self.history.line()
-        good = [record for record in self.history.read() if record.get("result") == "good"]
+        good = self.history.good()
         named = self.release or (left["release"] if left and left["kind"] == "rollback" else None)
         if named:
             found = [record for record in good if record["release"] == named]
@@ -208,7 +208,7 @@ class Release:
         """Clear up what a killed run left, so that what serves is healthy, recorded and alone."""
         done = []
         slot, other = self.slots.serving(), self.slots.idle()
-        recorded = [record.get("id") for record in self.history.read() if record["result"] == "good"]
+        recorded = [record.get("id") for record in self.history.good()]
         if slot and not self.is_recorded(slot):
             record = {"slot": slot, "release": self.slots.release(slot), "environment": self.slots.environment(slot)}
             if left and (left.get("slot"), left["release"]) == (slot, record["release"]):
@@ -222,7 +222,7 @@ class Release:
             self.write_down(left, result="interrupted", step=left["step"], why=why, migrations=migrated)
             done.append(f"a {left['kind']} of {left['release']} was killed in the step {left['step']}")
         serving, idle = self.slots.serving(), self.slots.idle()
-        if any(state not in ("inactive", "failed") for state, _ in self.slots.states(self.slots.known(idle)).values()):
+        if not self.slots.is_gone(idle):
             self.slots.retire(idle, self.drain_timeout_seconds)
             done.append(f"processes of release {self.slots.release(idle)} are stopped")
         for name in names(os.path.join(self.root, "releases")):
@@ -435,7 +435,7 @@ class Release:
     def finish(self):
         self.owned("finish")
         line = self.history.line()
-        good = [record for record in self.history.read() if record.get("result") == "good"][::-1]
+        good = self.history.good()[::-1]
         # The present one, the one to go back to and the latest; whatever their age or time stamps.
         kept = list(dict.fromkeys([r["release"] for r in line[-2:]] + [r["release"] for r in good]))
         releases = set(kept[: max(self.retention_count, 2)]) | {self.slots.release(self.slots.serving())}

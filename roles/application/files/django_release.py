@@ -53,9 +53,8 @@ def executor():
     return MigrationExecutor(connection)
 
 
-def pending():
+def pending(found):
     """The migrations that `migrate` would apply, in order."""
-    found = executor()
     return [migration for migration, _ in found.migration_plan(found.loader.graph.leaf_nodes())]
 
 
@@ -87,7 +86,7 @@ def plan():
     from django.apps import apps
 
     found = executor()
-    todo = pending()
+    todo = pending(found)
     return {
         "pending": [label(migration) for migration in todo],
         "findings": lint(todo),
@@ -159,7 +158,7 @@ def patiently(command):
 
 def migrate():
     with alone():
-        names = [label(migration) for migration in pending()]
+        names = [label(migration) for migration in pending(executor())]
         if names:
             own = Path("bin/release")
             patiently([str(own)] if own.exists() else [sys.executable, "manage.py", "migrate", "--noinput"])
@@ -177,7 +176,7 @@ def reversible():
         for operation in migration.operations:
             if not operation.reversible:
                 raise Refused(f"{label(migration)} cannot be reversed: {operation.describe()} has no way back.")
-    return {"reversed": [f"{migration.app_label}.{migration.name}" for migration, _ in steps]}
+    return {"reversed": [label(migration) for migration, _ in steps]}
 
 
 def reverse():

@@ -64,18 +64,14 @@ class Builds:
 
     def unpack(self, archive, folder):
         os.makedirs(folder, mode=0o755)
-        with self.readable(archive), tarfile.open(archive) as source:
-            for member in source.getmembers():
-                member.uid = member.gid = 0
-                member.uname = member.gname = "root"
-                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            safe = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-            source.extractall(folder, **safe)  # noqa: S202 - packed by the controller from its own checkout
-
-    @contextlib.contextmanager
-    def readable(self, archive):
         try:
-            yield
+            with tarfile.open(archive) as source:
+                for member in source.getmembers():
+                    member.uid = member.gid = 0
+                    member.uname = member.gname = "root"
+                    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+                safe = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+                source.extractall(folder, **safe)  # noqa: S202 - packed by the controller from its own checkout
         except tarfile.TarError as error:
             raise Refused(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
 

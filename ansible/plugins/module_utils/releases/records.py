@@ -73,12 +73,14 @@ class History:
             file.flush()
             os.fsync(file.fileno())
 
+    def good(self):
+        """The records of what was found healthy, first first."""
+        return [record for record in self.read() if record.get("result") == "good"]
+
     def line(self):
         """The activations that led to the present one, last last; what was rolled back is not among them."""
         line = []
-        for record in self.read():
-            if record.get("result") != "good":
-                continue
+        for record in self.good():
             if record.get("kind") in ("rollback", "return"):
                 places = [place for place, earlier in enumerate(line) if same(earlier, record)]
                 line = line[: places[-1]] if places else line

@@ -138,12 +138,15 @@ class Slots:
             started = file.read()
         return (self.release(slot), self.environment(slot), started) == (release, environment, self.definitions())
 
+    def is_gone(self, slot):
+        """Whether nothing of the slot runs."""
+        return all(state in ("inactive", "failed") for state, _ in self.states(self.known(slot)).values())
+
     def is_settled(self):
         """Whether the serving slot runs all that it should, the other one nothing, and a boot would do the same."""
         slot = self.serving()
         wanted = all(state == "active" for state, _ in self.states(self.units(slot)).values())
-        gone = all(state in ("inactive", "failed") for state, _ in self.states(self.known(self.idle())).values())
-        return wanted and gone and systemctl("is-enabled", "--quiet", self.boot).returncode == 0
+        return wanted and self.is_gone(self.idle()) and systemctl("is-enabled", "--quiet", self.boot).returncode == 0
 
     def start(self, unit):
         systemctl("reset-failed", unit)
