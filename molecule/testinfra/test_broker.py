@@ -98,7 +98,7 @@ def test_tasks_wait_in_a_quorum_queue(definitions):
 
 
 def test_only_root_reads_the_hash_of_the_password(host):
-    file = host.file("/etc/rabbitmq/definitions.json")
+    file = host.file("/etc/rabbitmq/definitions/slipway.json")
     assert (file.user, file.mode) == ("root", 0o600)
 
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@
 HSTS = "max-age=31536000"
 FOR_GOOD = "public, max-age=31536000, immutable"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-FLAG = "/etc/nginx/maintenance/on"
+FLAG = "/etc/nginx/maintenance/slipway/on"
 
 
 def parts(host, request_id):
@@ -317,7 +317,7 @@ def page(host):
     """What browsers are shown during maintenance; it is there once the playbook has turned it on."""
     done = play(host, "maintenance.yml", "-e", "maintenance=on")
     assert done.returncode == 0, done.stdout
-    yield host.file("/etc/nginx/maintenance/page.html").content
+    yield host.file("/etc/nginx/maintenance/slipway/page.html").content
     done = play(host, "maintenance.yml", "-e", "maintenance=off")
     assert done.returncode == 0, done.stdout
 
@@ -498,7 +498,7 @@ def test_who_may_look_before_others_sees_the_site_during_maintenance(closed, sit
 
 def unit(host, *options):
     """Ask the module `unit` to run nginx with what is on disk."""
-    arguments = {"name": "nginx", "reload_for": ["/etc/nginx/nginx.conf"]}
+    arguments = {"name": "nginx", "reload_for": ["/etc/nginx/conf.d/slipway.conf"]}
     command = [Path(sys.executable).with_name("ansible"), host.backend.host, "--become", *options]
     command += ["-i", inventory.variables(host)["inventory_dir"], "-m", "unit", "-a", json.dumps(arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -507,29 +507,32 @@ def unit(host, *options):
 @pytest.mark.destructive
 def test_a_reload_that_nginx_refuses_is_noticed_until_it_is_not_refused(host, site):
     """`nginx -t` finds nothing wrong with another key for a zone that the running nginx knows."""
-    old = "/run/nginx.conf.old"
-    host.check_output(f"cp -p /etc/nginx/nginx.conf {old}")
+    old = "/run/slipway.conf.old"
+    host.check_output(f"cp -p /etc/nginx/conf.d/slipway.conf {old}")
     try:
-        host.check_output("sed -i 's/limit_req_zone $login_client/limit_req_zone $remote_port/' /etc/nginx/nginx.conf")
+        other_key = "s/limit_req_zone $login_client_slipway/limit_req_zone $remote_port/"
+        host.check_output("sed -i %s /etc/nginx/conf.d/slipway.conf", other_key)
         host.check_output("nginx -t -q")
         refused = unit(host)
         assert refused.returncode != 0
-        assert re.search(r'\[emerg\] .*limit_req "logins" uses the "\$remote_port"', refused.stdout + refused.stderr)
+        assert re.search(
+            r'\[emerg\] .*limit_req "logins_slipway" uses the "\$remote_port"', refused.stdout + refused.stderr
+        )
         assert "systemctl restart nginx" in " ".join((refused.stdout + refused.stderr).split())
         assert site.get("/health/live/").status == 200
         assert "- reload" in unit(host, "--check").stdout
     finally:
-        host.check_output(f"mv {old} /etc/nginx/nginx.conf")
+        host.check_output(f"mv {old} /etc/nginx/conf.d/slipway.conf")
     assert unit(host).returncode == 0
     assert "- reload" not in unit(host, "--check").stdout
 
 
 @pytest.mark.destructive
 def test_a_broken_configuration_replaces_nothing(host, site):
-    before = host.file("/etc/nginx/nginx.conf").sha256sum
+    before = host.file("/etc/nginx/conf.d/slipway.conf").sha256sum
     options = ["--tags", "nginx_configure,nginx_service", "-e", "nginx_certificate_path=/etc/ssl/no-such-folder"]
     refused = play(host, "site.yml", *options)
     assert refused.returncode != 0
     assert "cannot load certificate" in refused.stdout + refused.stderr
-    assert host.file("/etc/nginx/nginx.conf").sha256sum == before
+    assert host.file("/etc/nginx/conf.d/slipway.conf").sha256sum == before
     assert site.get("/health/live/").status == 200

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 MIGRATION = ("django_celery_beat", "0019_alter_periodictasks_options")
 UNIT = "/etc/systemd/system/slipway-worker@.service"
 COMMAND = "/usr/local/bin/slipway-manage"
-FLAG = "/etc/nginx/maintenance/on"
+FLAG = "/etc/nginx/maintenance/slipway/on"
 ATTEMPT = "/srv/slipway/attempt.json"
 NOBODY = {"kind": "deploy", "release": "0123456789ab", "step": "build", "by": "anna@laptop", "token": "t0ken"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+LOCKS = ("uv.lock", "poetry.lock", "pyproject.toml")
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 
 
@@ -109,8 +111,35 @@ def archive_path(cache, folder, release):
     return cache / "releases" / hashlib.sha256(folder.encode()).hexdigest()[:8] / f"{release}.tar.gz"
 
 
-def resolve(cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
-    cache = Path(cache)
+def require(archive, requirements, settings):
+    """Refuse what no host could build: no such file of requirements, no such settings."""
+    with tarfile.open(archive) as packed:
+        names = {member.name.removeprefix("./") for member in packed if member.isfile()}
+    if requirements and requirements not in names:
+        known = [name for name in sorted(names) if Path(name).name in LOCKS or re.search(r"requirements.*\.txt$", name)]
+        raise Refusal(
+            f"The project has no {requirements}: commit it, or name another in application_requirements_file"
+            + (f", for example {known[0]}." if known else ", such as uv.lock or requirements.txt.")
+        )
+    path = settings.replace(".", "/")
+    package = path.split("/")[0]
+    ours = any(name.startswith((f"{package}/", f"{package}.py")) for name in names)
+    # Settings may also come with an installed package.
+    if settings and ours and not {f"{path}.py", f"{path}/__init__.py"} & names:
+        known = sorted(name[:-3].replace("/", ".") for name in names if re.search(r"settings(/[a-z]\w*)?\.py$", name))
+        raise Refusal(
+            f"The project has no settings module {settings}: name another in application_settings_module"
+            + (f", for example {known[0]}." if known else ".")
+        )
+
+
+def resolve(cache, checkout, ref, folder, requirements="", settings="", **options):
+    found = locate(Path(cache), checkout, ref, folder, **options)
+    require(found["archive"], requirements, settings)
+    return found
+
+
+def locate(cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
     if tarball:
         return from_tarball(cache, Path(tarball), folder)
     warnings = []

@@ -51,6 +51,8 @@ def is_origin(value):
 def is_name(value):
     """A name of our own for a user, a database, units and folders."""
     taken = ("root", "admin", "postgres", "rabbitmq", "www-data", "nobody")
+    # The project's own unit has its name.
+    taken += ("cron", "fail2ban", "nftables", "nginx", "postgresql", "redis", "redis-server", "ssh", "sshd", "valkey")
     return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value)) and value not in taken
 
 
@@ -77,6 +79,35 @@ def is_built(folder):
     return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
 
 
+def is_processes(value):
+    """Names that units can have, one socket for the web processes, one clock."""
+    names = {each["name"] for each in value if re.fullmatch(r"[a-z][a-z0-9]{0,15}", each["name"])} - {"release"}
+    counts = [1 if each.get("count") is None else each["count"] for each in value if each["kind"] == "worker"]
+    several = any((each.get("count") or 1) > 1 for each in value if each["kind"] != "worker")
+    web = all((each["kind"] == "web") == (each["name"] == "web") for each in value)
+    beats = [each for each in value if each["kind"] == "beat"]
+    commands = all(each["command"].strip() for each in value)
+    return (
+        len(names) == len(value) and commands and web and len(beats) < 2 and not several and min(counts, default=1) > 0
+    )
+
+
+def is_inner_path(value):
+    """A path inside the project's folder."""
+    parts = Path(value).parts
+    return bool(re.fullmatch(r"[\w.@+-][\w.@+/-]*", value)) and ".." not in parts and not value.startswith(".")
+
+
+def is_requirements(value):
+    name = Path(value).name
+    return is_inner_path(value) and (name in ("uv.lock", "poetry.lock", "pyproject.toml") or name.endswith(".txt"))
+
+
+def is_url_path(value):
+    return value == "" or bool(re.fullmatch(r"/([\w.-]+/)+", value))
+
+
+BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "sentinel", "sqs")
 NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no system user has"
 # What the end of a name promises: the test, the rule in words, an example.
 CONVENTIONS = {
@@ -88,6 +119,45 @@ CONVENTIONS = {
         "each name must be letters, digits and underscores, and each value text or a number",
         {"EMAIL_HOST": "smtp.example.org"},
     ),
+    "application_processes": (
+        is_processes,
+        "each has a command and a name of its own, lower-case letters and digits; that of kind web is named web, and "
+        "it and that of kind beat are there once (give the server more workers in its command instead)",
+        [{"name": "web", "kind": "web", "command": "gunicorn config.wsgi:application"}],
+    ),
+    "application_broker_url": (
+        lambda value: value == "" or value.partition("://")[0] in BROKERS,
+        f"it must begin with one of {', '.join(f'{name}://' for name in BROKERS)}",
+        "amqp://shop:PASSWORD@127.0.0.1:5672/shop",
+    ),
+    "application_settings": (
+        lambda value: all(re.fullmatch(r"[A-Z][A-Z0-9_]*", str(name)) for name in value),
+        "each name must be that of a Django setting, in upper-case letters",
+        {"ALLOWED_HOSTS": ["shop.example.org"]},
+    ),
+    "application_requirements_file": (
+        is_requirements,
+        "it must be a path in the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
+        "requirements.txt",
+    ),
+    "application_persistent_paths": (
+        lambda value: all(map(is_inner_path, value)),
+        "each must be a path in the project's folder",
+        ["db.sqlite3", "uploads/"],
+    ),
+    "application_static_folder": (is_inner_path, "it must be a path in the project's folder", "staticfiles"),
+    "application_media_folder": (
+        lambda value: value == "" or is_inner_path(value),
+        "it must be a path in the project's folder",
+        "media",
+    ),
+    "application_health_path": (
+        lambda value: value == "" or value.startswith("/"),
+        "it must be a path that begins with a slash, or empty",
+        "/health/",
+    ),
+    "_static_url": (is_url_path, "it must be a path that begins and ends with a slash", "/static/"),
+    "_media_url": (is_url_path, "it must be a path that begins and ends with a slash, or empty", "/media/"),
     "_port": (is_whole(1, 65535), "a port is a whole number from 1 to 65535", 8443),
     "_seconds": (is_whole(1), "it must be a whole number of seconds above 0", 30),
     "_days": (is_whole(1), "it must be a whole number of days above 0", 30),
@@ -202,8 +272,9 @@ def broken_rule(name, option, value):
             return f"each element must be {WORDS.get(option['elements'], option['elements'])}"
         return "it does not fit its specification" if is_secret(option) else error.msg.rstrip(".")
     value = outcome.validated_parameters[name]
-    rules = (rule for end, (accepts, rule, _) in CONVENTIONS.items() if name.endswith(end) and not accepts(value))
-    return next(rules, None)
+    # A whole name says more than its end, and comes first.
+    accepts, rule, _ = next((found for end, found in CONVENTIONS.items() if name.endswith(end)), (None, None, None))
+    return rule if accepts and not accepts(value) else None
 
 
 def advice(name, option):
@@ -255,6 +326,23 @@ def describe_frontends(valid, where):
             yield (
                 f"project_frontends, in {where}, serves {origin}, which may not call the API: add it to "
                 "project_frontend_origins."
+            )
+
+
+NEEDED = {
+    "database": ("application_database_url", "application"),
+    "broker": ("application_broker_url", "application"),
+}
+
+
+def describe_unused(valid, groups, host, folder):
+    """Sentences about services of this inventory that its project would not know how to reach."""
+    ours = "application_processes" not in valid
+    for service, (name, file) in NEEDED.items():
+        if not valid.get(name) and {"web", "worker", "beat"} & set(groups) and (ours or service in groups):
+            yield (
+                f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
+                f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
             )
 
 
@@ -336,6 +424,7 @@ class ActionModule(ActionBase):
                 yield sentence
             else:
                 valid[name] = value
+        yield from describe_unused(valid, variables["group_names"], host, brief(folder))
         if valid.get("project_frontends"):
             where = find("project_frontends", folder, host, variables["group_names"])
             yield from describe_frontends(valid, where)

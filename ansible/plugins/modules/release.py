@@ -38,8 +38,13 @@ options:
       name: {type: str, required: true, description: Beginning of the units' names.}
       root: {type: path, required: true, description: Folder with releases and slots.}
       user: {type: str, required: true, description: System user of the processes.}
-      processes: {type: list, elements: str, required: true, description: "Of web, worker and beat, those to run here."}
-      requirements_file: {type: str, required: true, description: "Compiled requirements, relative to the release."}
+      processes: {type: list, elements: str, required: true, description: Names of the processes to run here.}
+      known_processes: {type: list, elements: str, required: true, description: "All that are defined, also elsewhere."}
+      commands: {type: list, elements: str, required: true, description: What the processes run.}
+      requirements_file: {type: str, required: true, description: "Of any kind, relative to the release."}
+      static_folder: {type: str, required: true, description: "STATIC_ROOT, relative to the release."}
+      media_folder: {type: str, required: true, description: "Link to the project's media, relative to the release."}
+      persistent_paths: {type: list, elements: str, required: true, description: Links to what outlives releases.}
       health_host: {type: str, required: true, description: Host header of the readiness probe.}
       health_path: {type: str, required: true, description: Path of the readiness probe.}
       health_timeout_seconds: {type: int, required: true, description: How long the release may take to be ready.}
@@ -55,6 +60,7 @@ options:
   environment: {type: path, description: The environment file to run it with.}
   archive: {type: path, description: The release's files on this host; the action plugin brings them.}
   tools_requirements: {type: str, description: Compiled requirements of what builds a release.}
+  poetry_requirements: {type: str, description: Compiled requirements of what reads a poetry.lock.}
   breaking_migrations_enabled: {type: bool, description: Whether migrations may break the running release.}
   reverse_migrations_enabled: {type: bool, description: Whether a rollback reverses what its target does not have.}
   attempts_count: {type: int, description: How often a migration that waited in vain is tried.}
@@ -93,8 +99,11 @@ class Release:
     def __init__(self, parameters, check_mode):
         self.__dict__.update(parameters, **parameters["project"])
         self.check_mode = check_mode
-        self.slots = Slots(self.name, self.root, self.processes)
-        self.builds = Builds(self.root, self.user)
+        self.slots = Slots(self.name, self.root, self.processes, self.known_processes)
+        links = dict.fromkeys(self.persistent_paths, "data")
+        if self.media_folder:
+            links[self.media_folder] = ""
+        self.builds = Builds(self.root, self.user, self.static_folder, links)
         self.history = History(self.root)
         self.lease = Lease(self.root)
         self.attempt = Attempt(self.root)
@@ -127,8 +136,13 @@ class Release:
     # --- begin
 
     def begin(self):
-        if not self.check_mode and not glob.glob(f"/etc/systemd/system/{self.name}-*@.service"):
+        if not self.check_mode and not os.path.exists(f"/etc/systemd/system/{self.name}-release@.service"):
             raise Refused("This host was never provisioned: run ansible/site.yml (`make provision`) first.")
+        if not self.check_mode and self.slots.unknown():
+            raise Refused(
+                f"application_processes has {', '.join(self.slots.unknown())}, which this host does not have yet: "
+                "run ansible/site.yml (`make provision`) first."
+            )
         holder = self.lease.holder()
         if holder and holder["token"] not in (self.owner["token"], self.break_token):
             return {"held": holder}
@@ -277,10 +291,11 @@ class Release:
         attempt = self.owned("build")
         release, slot = attempt["release"], self.slots.idle()
         known = self.builds.metadata(release)
-        requirements = None
+        requirements, warnings = None, []
         if not known:
-            requirements = self.builds.build(
-                attempt["id"], release, self.archive, self.requirements_file, self.tools_requirements
+            tools = {"tools": self.tools_requirements, "poetry": self.poetry_requirements}
+            requirements, warnings = self.builds.build(
+                attempt["id"], release, self.archive, self.requirements_file, tools, self.commands
             )
         self.slots.prepare(slot, release, attempt["environment"])
         self.attempt.update(slot=slot, built=not known)
@@ -292,7 +307,9 @@ class Release:
         reverse = self.to_reverse(attempt, found)
         self.require_harmless(found["findings"])
         self.builds.share_static(release)
-        return {"changed": True, "pending": found["pending"], "reverse": reverse, "summary": summary(found, reverse)}
+        text = summary(found, reverse)
+        warnings += found.get("warnings", [])
+        return {"changed": True, "pending": found["pending"], "reverse": reverse, "summary": text, "warnings": warnings}
 
     def require_harmless(self, findings):
         if findings and not self.breaking_migrations_enabled:
@@ -355,6 +372,9 @@ class Release:
             "PGOPTIONS": f"-c lock_timeout={self.lock_timeout_seconds * 1000}",
             "LINTER": (glob.glob(f"{self.root}/tools/lib/python*/site-packages") or [""])[0],
             "LINTED_APPS": " ".join(serving.get("apps", [])),
+            "PROJECT_DOMAIN": self.health_host,
+            "PROJECT_ROOT": self.root,
+            "STATIC_FOLDER": self.static_folder,
         }
 
     def preview(self):
@@ -374,8 +394,8 @@ class Release:
             if not known:
                 code = f"{folder}/code"
                 self.builds.unpack(self.archive, code)
-            venv = self.builds.venv(f"{code}/{self.requirements_file}")
-            guess = not os.path.exists(f"{venv}/.complete")
+            venv = self.builds.known_venv(code, self.requirements_file)
+            guess = not venv or not os.path.exists(f"{venv}/.complete")
             if guess:
                 venv = os.path.realpath(f"{current}/release/.venv")
             words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--property=User={self.user}"]
@@ -509,7 +529,12 @@ def main():
                     "root": {"type": "path", "required": True},
                     "user": {"type": "str", "required": True},
                     "processes": {"type": "list", "elements": "str", "required": True},
+                    "known_processes": {"type": "list", "elements": "str", "required": True},
+                    "commands": {"type": "list", "elements": "str", "required": True},
                     "requirements_file": {"type": "str", "required": True},
+                    "static_folder": {"type": "str", "required": True},
+                    "media_folder": {"type": "str", "required": True},
+                    "persistent_paths": {"type": "list", "elements": "str", "required": True},
                     "health_host": {"type": "str", "required": True},
                     "health_path": {"type": "str", "required": True},
                     "health_timeout_seconds": {"type": "int", "required": True},
@@ -527,6 +552,7 @@ def main():
             "environment": {"type": "path"},
             "archive": {"type": "path"},
             "tools_requirements": text,
+            "poetry_requirements": text,
             "breaking_migrations_enabled": yes,
             "reverse_migrations_enabled": yes,
             "attempts_count": whole,

@@ -2,7 +2,6 @@
 """Say what runs on a host and how it is; changes nothing and takes no lock."""
 
 import datetime
-import glob
 import json
 import os
 import shutil
@@ -103,7 +102,7 @@ class Django:
 class Status:
     def __init__(self, parameters):
         self.__dict__.update(parameters, **parameters["project"])
-        self.slots = Slots(self.name, self.root, self.processes)
+        self.slots = Slots(self.name, self.root, self.processes, self.known_processes)
         self.slot = self.slots.serving()
 
     def collect(self):
@@ -130,7 +129,7 @@ class Status:
 
     def is_provisioned(self, services):
         if self.processes:
-            return bool(glob.glob(f"/etc/systemd/system/{self.name}-*@.service"))
+            return os.path.exists(f"/etc/systemd/system/{self.name}-release@.service")
         return not services or any(each["state"] != "absent" for each in services.values())
 
     def release_facts(self):

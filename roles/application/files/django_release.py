@@ -3,7 +3,7 @@
 STEP says which, `python django_release.py` runs in the project's folder, as the project's user:
 
     build       collect the static files, then all of `check`
-    check       Django's checks for deployment, then all of `plan`
+    check       what this host needs of the settings, Django's checks for deployment, then all of `plan`
     plan        which migrations are pending, what of them would break the running release, which are applied
     migrate     apply what is pending, one run at a time on this database
     reversible  whether TARGETS ("app=migration ...") can be reversed
@@ -14,12 +14,14 @@ Only PostgreSQL knows the advisory lock that keeps two runs apart; any other dat
 """
 
 import contextlib
+import importlib
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
+import traceback
 import zlib
 from pathlib import Path
 
@@ -97,17 +99,71 @@ def plan():
     }
 
 
-def check():
-    from django.core.management import call_command
+def require_settings():
+    """Refuse settings that cannot serve here, each with what to change."""
+    from django.conf import settings
+    from django.http.request import validate_host
 
-    call_command("check", deploy=True, fail_level="WARNING")
-    return plan()
+    domain, root = os.environ["PROJECT_DOMAIN"], os.environ["PROJECT_ROOT"]
+    if settings.DEBUG:
+        raise Refused(
+            "DEBUG is on, which shows code and settings to every visitor: turn it off in the settings, or with "
+            "`application_settings: {DEBUG: false}`."
+        )
+    if not validate_host(domain, settings.ALLOWED_HOSTS):
+        raise Refused(
+            f"ALLOWED_HOSTS lacks {domain}, so Django refuses every request: add it to the settings or to the "
+            f"environment that they read, or write `application_settings: {{ALLOWED_HOSTS: [{domain}]}}`."
+        )
+    for alias, database in settings.DATABASES.items():
+        path = Path(database.get("NAME") or "").absolute()
+        if "sqlite" in database.get("ENGINE", "") and ":memory:" not in str(path) and not kept(path, root):
+            raise Refused(
+                f"The database {alias} is the file {path}, in a folder that each release replaces: keep it with "
+                f"`application_persistent_paths: [{path.name}]` if it lies in the project, or below {root}/data."
+            )
+
+
+def kept(path, root):
+    """Whether a path lies where releases do not replace it."""
+    release, real = Path.cwd().resolve(), path.resolve()
+    return not real.is_relative_to(release) and (not real.is_relative_to(root) or real.is_relative_to(f"{root}/data"))
+
+
+def check():
+    """Errors stop the release; warnings are shown, since a project may have its reasons."""
+    from django.core import checks
+
+    require_settings()
+    found = [each for each in checks.run_checks(include_deployment_checks=True) if not each.is_silenced()]
+    errors = [each for each in found if each.is_serious(checks.ERROR)]
+    if errors:
+        raise Refused("\n".join(["Django's checks find errors:", *map(str, errors)]))
+    said = [" ".join(f"{each.id}: {each.msg}".split()) for each in found if each.is_serious(checks.WARNING)]
+    return {**plan(), "warnings": said}
+
+
+def collect():
+    """Collect the static files into the release; a project that says nowhere where gets the usual folder."""
+    from django.conf import settings
+    from django.core.management import call_command, get_commands
+
+    if "collectstatic" not in get_commands():
+        return
+    folder = Path(os.environ["STATIC_FOLDER"]).resolve()
+    if not settings.STATIC_ROOT:
+        settings.STATIC_ROOT = str(folder)
+    elif Path(settings.STATIC_ROOT).resolve() != folder:
+        raise Refused(
+            f"STATIC_ROOT is {settings.STATIC_ROOT}, and application_static_folder is {os.environ['STATIC_FOLDER']}: "
+            "name the same folder in both, in the project."
+        )
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def build():
-    from django.core.management import call_command
-
-    call_command("collectstatic", interactive=False, verbosity=0)
+    require_settings()
+    collect()
     return check()
 
 
@@ -197,6 +253,36 @@ STEPS = {
 }
 
 
+def load():
+    """Import the settings; what they lack is told after where it was missed."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    name = os.environ.get("PROJECT_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        traceback.print_exc()
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            raise Refused(
+                f"There is no settings module {name}: name the project's in application_settings_module."
+            ) from error
+        raise Refused(
+            f"The settings {name} need the package of {error.name}, which is not installed: add it to the file "
+            "that application_requirements_file names."
+        ) from error
+    except KeyError as error:
+        traceback.print_exc()
+        raise Refused(
+            f"The settings {name} miss {error}: if that is an environment variable, set it in application_environment."
+        ) from error
+    except (ImportError, ImproperlyConfigured) as error:
+        traceback.print_exc()
+        raise Refused(
+            f"The settings {name} cannot be imported: {error}. What they read from the environment is set in "
+            "application_environment."
+        ) from error
+
+
 def main():
     # The answer alone goes to standard output, whatever the project prints.
     answer = os.fdopen(os.dup(1), "w")
@@ -206,9 +292,10 @@ def main():
     sys.path.append(os.environ.get("LINTER", ""))
     import django
 
-    django.setup()
-    logging.disable(logging.INFO)
     try:
+        load()
+        django.setup()
+        logging.disable(logging.INFO)
         print(json.dumps(STEPS[os.environ["STEP"]]()), file=answer, flush=True)
     except Refused as refused:
         sys.exit(str(refused))

@@ -5,15 +5,18 @@ import hashlib
 import json
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
 
+from ansible.module_utils.releases import requirements as kinds
 from ansible.module_utils.releases.records import Refused, read_json, write_json
 
 FREE_MIB = 300
+SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
 LOGS_KEPT = 20
 
 
@@ -31,8 +34,10 @@ def names(folder):
 class Builds:
     """The folders below the project's root."""
 
-    def __init__(self, root, user):
-        self.root, self.user = root, user
+    def __init__(self, root, user, static_folder="staticfiles", links=()):
+        self.root, self.user, self.static_folder = root, user, static_folder
+        # Paths of a release that lead to what outlives it, each with the folder below the root that it lies in.
+        self.links = dict(links)
 
     def release(self, name):
         return os.path.join(self.root, "releases", name)
@@ -54,12 +59,17 @@ class Builds:
         if free < FREE_MIB:
             raise Refused(f"{self.root} has {free} MiB free, and a release needs {FREE_MIB}: free some space first.")
 
-    def command(self, attempt, *words, **environment):
+    def run(self, attempt, *words, cwd=None, **environment):
         """Run a step of the build, and keep what it says."""
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+        variables = {**os.environ, **environment}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=variables, cwd=cwd)
         said = done.stdout + done.stderr
         self.log(attempt, f"$ {' '.join(words)}\n{said}")
-        if done.returncode:
+        return done.returncode, said
+
+    def command(self, attempt, *words, **environment):
+        failed, said = self.run(attempt, *words, **environment)
+        if failed:
             raise Refused(f"`{' '.join(words[:3])} ...` failed.", said.splitlines()[-20:])
 
     def unpack(self, archive, folder):
@@ -74,13 +84,39 @@ class Builds:
                 source.extractall(folder, **safe)  # noqa: S202 - packed by the controller from its own checkout
         except tarfile.TarError as error:
             raise Refused(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
+        for path, below in self.links.items():
+            self.link(folder, path, below)
+
+    def link(self, folder, path, below):
+        """Let a path of the release lead to what outlives it; a path that ends with a slash is a folder."""
+        place = os.path.join(folder, path.rstrip("/"))
+        target = os.path.join(self.root, below, path.rstrip("/")) if below else os.path.join(self.root, "media")
+        if os.path.isdir(place) and not names(place):
+            shutil.rmtree(place)
+        if os.path.lexists(place):
+            raise Refused(
+                f"{path} is in the repository, and should be what the project writes and keeps: remove it there "
+                f"(git rm -r --cached), or from application_{'persistent_paths' if below else 'media_folder'}."
+            )
+        os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+        owner = pwd.getpwnam(self.user)
+        kept = target if path.endswith("/") else os.path.dirname(target)
+        if not os.path.isdir(kept):
+            os.makedirs(kept, mode=0o700)
+            os.chown(kept, owner.pw_uid, owner.pw_gid)
+        os.symlink(target, place)
 
     def venv(self, requirements):
         """Where the virtual environment of a requirements file lives: one for each content and Python."""
         version = ".".join(map(str, sys.version_info[:3]))
         return os.path.join(self.root, "venvs", f"{digest(requirements)[:12]}-{version}")
 
-    def build(self, attempt, name, archive, requirements_file, tools_requirements):
+    def known_venv(self, folder, requirements_file):
+        """Where the virtual environment of unpacked files would live, as far as that can be told without a build."""
+        known = kinds.known(folder, requirements_file)
+        return known and self.venv(known)
+
+    def build(self, attempt, name, archive, requirements_file, tools, commands):
         """Make the release's folder, except for what Django itself does."""
         folder = self.release(name)
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,24 +126,40 @@ class Builds:
             raise Refused(
                 f"The release has no {requirements_file}: commit it, or name another in application_requirements_file."
             )
-        self.equip(attempt, tools_requirements)
+        self.equip(attempt, "tools", tools["tools"])
+        if kinds.kind(requirements_file) == "poetry":
+            self.equip(attempt, "poetry", tools["poetry"])
+        requirements, warnings = kinds.resolve(self, attempt, folder, requirements_file)
         venv = self.venv(requirements)
         if not os.path.exists(os.path.join(venv, ".complete")):
             self.install(attempt, venv, requirements)
+        self.require_commands(folder, venv, requirements_file, commands)
         os.symlink(venv, os.path.join(folder, ".venv"))
         # The processes may not write into their release.
         self.command(attempt, f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
         with open(os.path.join(folder, ".complete"), "w") as file:
             file.write(f"RELEASE={name}\n")
-        static = os.path.join(folder, "staticfiles")
+        static = os.path.join(folder, self.static_folder)
         os.makedirs(static, mode=0o755, exist_ok=True)
         owner = pwd.getpwnam(self.user)
         os.chown(static, owner.pw_uid, owner.pw_gid)
-        return digest(requirements)
+        return digest(requirements), warnings
 
-    def equip(self, attempt, tools_requirements):
+    def require_commands(self, folder, venv, requirements_file, commands):
+        """Refuse a server that is not installed before systemd tries to start it."""
+        path = f"{venv}/bin:/usr/bin:/bin"
+        for command in commands:
+            words = shlex.split(command)
+            for word in dict.fromkeys([*words[:1], *(word for word in words if word in SERVERS)]):
+                if not (os.path.exists(os.path.join(folder, word)) or shutil.which(word, path=path)):
+                    raise Refused(
+                        f"The command `{command}` needs {word}, which neither the project nor the host has: add it to "
+                        f"{requirements_file}, or change application_processes."
+                    )
+
+    def equip(self, attempt, name, tools_requirements):
         """Install what builds releases, unless it is there."""
-        tools = os.path.join(self.root, "tools")
+        tools = os.path.join(self.root, name)
         pin = os.path.join(tools, "requirements.txt")
         with contextlib.suppress(FileNotFoundError), open(pin) as file:
             if file.read() == tools_requirements:
@@ -119,19 +171,24 @@ class Builds:
         self.command(attempt, *pip, "--requirement", f"{pin}.new")
         os.replace(f"{pin}.new", pin)
 
-    def install(self, attempt, venv, requirements):
-        """Build a virtual environment where it will live; it counts once it is marked complete."""
-        tools = os.path.join(self.root, "tools")
+    def uv(self, attempt, *words, cwd=None):
         settings = {
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_SYSTEM_CERTS": "1",
-            "UV_CACHE_DIR": os.path.join(tools, "cache"),
+            "UV_CACHE_DIR": os.path.join(self.root, "tools", "cache"),
             "UV_NO_PROGRESS": "1",
         }
-        uv = f"{tools}/bin/uv"
-        self.command(attempt, uv, "venv", "--clear", "--python=/usr/bin/python3", venv, **settings)
-        sync = ("pip", "sync", "--require-hashes", "--compile-bytecode", f"--python={venv}/bin/python", requirements)
-        self.command(attempt, uv, *sync, **settings)
+        return self.run(attempt, os.path.join(self.root, "tools", "bin", "uv"), *words, cwd=cwd, **settings)
+
+    def install(self, attempt, venv, requirements):
+        """Build a virtual environment where it will live; it counts once it is marked complete."""
+        hashes = ["--require-hashes"] if kinds.has_hashes(requirements) else []
+        sync = ("pip", "sync", *hashes, "--compile-bytecode", f"--python={venv}/bin/python", requirements)
+        for words in (("venv", "--clear", "--python=/usr/bin/python3", venv), sync):
+            # Paths in a list of packages are relative to it.
+            failed, said = self.uv(attempt, *words, cwd=os.path.dirname(requirements))
+            if failed:
+                raise Refused(f"The packages cannot be installed: {kinds.reason(said)}", said.splitlines()[-20:])
         with open(os.path.join(venv, ".complete"), "w") as file:
             file.write(f"{digest(requirements)}\n")
 
@@ -146,7 +203,7 @@ class Builds:
 
     def static_files(self, name):
         """Paths of a release's static files, relative to their folder."""
-        folder = os.path.join(self.release(name), "staticfiles")
+        folder = os.path.join(self.release(name), self.static_folder)
         for where, _, files in os.walk(folder):
             for file in files:
                 yield os.path.relpath(os.path.join(where, file), folder)
@@ -154,7 +211,7 @@ class Builds:
     def share_static(self, name):
         """Put the release's static files beside those of the others, for pages that browsers still hold."""
         for path in self.static_files(name):
-            source = os.path.join(self.release(name), "staticfiles", path)
+            source = os.path.join(self.release(name), self.static_folder, path)
             shared = os.path.join(self.root, "static", path)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samefile(source, shared):

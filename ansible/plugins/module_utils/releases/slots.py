@@ -70,8 +70,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Slots:
     """The slots of one project on this host, each a folder with links to a release and its environment."""
 
-    def __init__(self, name, root, processes):
-        self.name, self.root, self.processes = name, root, processes
+    def __init__(self, name, root, processes, known_processes):
+        self.name, self.root, self.processes, self.known_processes = name, root, processes, known_processes
         self.current = os.path.join(root, "current")
         self.boot = f"{name}.service"
 
@@ -106,15 +106,21 @@ class Slots:
 
     def known(self, slot):
         """All units that could run in a slot, whatever belongs on this host today."""
-        kinds = ("web@{}.socket", "web@{}.service", "worker@{}.service", "beat@{}.service")
-        return [f"{self.name}-{kind.format(slot)}" for kind in kinds]
+        names = [f"{self.name}-{process}@{slot}.service" for process in self.known_processes]
+        return [f"{self.name}-web@{slot}.socket"] * ("web" in self.known_processes) + names
+
+    def unknown(self):
+        """Processes that should run here and whose unit is not on the host."""
+        template = f"/etc/systemd/system/{self.name}-{{}}@.service"
+        return [process for process in self.processes if not os.path.exists(template.format(process))]
 
     def definitions(self):
         """A fingerprint of what decides how a release runs: the definitions of its units."""
         digest = hashlib.sha256()
-        units = f"/etc/systemd/system/{self.name}-*@"
-        # What an operator adds to them counts too.
-        for path in sorted([*glob.glob(f"{units}.*"), *glob.glob(f"{units}*.d/*.conf")]):
+        # Another project's name may begin with this one's. What an operator adds to the units counts too.
+        units = [f"/etc/systemd/system/{self.name}-{process}@" for process in (*self.known_processes, "release")]
+        paths = [path for unit in units for end in (".*", "*.d/*.conf") for path in glob.glob(unit + end)]
+        for path in sorted(paths):
             if os.path.isfile(path):
                 with open(path, "rb") as unit:
                     digest.update(unit.read())
@@ -239,14 +245,15 @@ class Probe:
         self.timeout_seconds, self.grace_seconds = timeout_seconds, grace_seconds
 
     def ask(self, slots, slot):
-        """ "200", or what came instead."""
+        """ "200", or what came instead. Without a path, "200" stands for any answer that is no error of the server."""
         connection = UnixConnection(slots.path(slot, "web.sock"), timeout=5)
         try:
             headers = {"Host": self.host, "X-Forwarded-Proto": "https", "X-Request-ID": PROBE_ID}
-            connection.request("GET", self.path, headers=headers)
+            connection.request("GET", self.path or "/", headers=headers)
             answer = connection.getresponse()
             body = answer.read(300).decode(errors="replace")
-            return "200" if answer.status == 200 else f"{answer.status} {body}"
+            good = answer.status == 200 or (not self.path and answer.status < 500)
+            return "200" if good else f"{answer.status} {body}"
         except (OSError, http.client.HTTPException) as problem:
             return str(problem) or type(problem).__name__
         finally:
@@ -260,7 +267,7 @@ class Probe:
         while good < READY_ANSWERS:
             if time.monotonic() > deadline or not slots.is_active(unit):
                 raise Refused(
-                    f"It was not ready within {self.timeout_seconds} s at {self.path}: {last}.", journal(unit)
+                    f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.", journal(unit)
                 )
             last = self.ask(slots, slot)
             good = good + 1 if last == "200" else 0

@@ -1,0 +1,96 @@
+"""What a virtual environment is made of: the list of exact versions that a requirements file of any kind stands for."""
+
+import contextlib
+import os
+import re
+
+from ansible.module_utils.releases.records import Refused
+
+# Where the list lies in a release whose own file is not that list already.
+LISTED = ".requirements.txt"
+KINDS = {"uv.lock": "uv", "poetry.lock": "poetry", "pyproject.toml": "pyproject"}
+PYTHON = "--python=/usr/bin/python3"
+PLAIN = ("--no-header", "--no-annotate")
+
+
+def kind(path):
+    return KINDS.get(os.path.basename(path), "list")
+
+
+def read(path):
+    with open(path, errors="replace") as file:
+        return file.read()
+
+
+def has_hashes(path):
+    """Whether a list pins each package by its content: what comes from elsewhere than an index cannot."""
+    text = read(path)
+    return "--hash=" in text and " @ " not in text and not re.search(r"^(-e|--editable|\.|/)", text, re.MULTILINE)
+
+
+def known(folder, requirements_file):
+    """The list of a project's folder, where none has to be made; else None."""
+    own = os.path.join(folder, requirements_file)
+    if kind(own) == "list" and os.path.isfile(own) and has_hashes(own):
+        return own
+    listed = os.path.join(folder, LISTED)
+    return listed if os.path.exists(listed) else None
+
+
+def resolve(builds, attempt, folder, requirements_file):
+    """The list that a requirements file stands for, and what is to be said about it."""
+    if found := known(folder, requirements_file):
+        return found, []
+    where, name = os.path.split(os.path.join(folder, requirements_file))
+    listed = os.path.join(folder, LISTED)
+    which = kind(name)
+    if which == "uv":
+        words = ("export", "--frozen", "--no-dev", "--no-emit-project", PYTHON, *PLAIN, f"--output-file={listed}")
+        failed, said = builds.uv(attempt, *words, cwd=where)
+    elif which == "poetry":
+        poetry = os.path.join(builds.root, "poetry", "bin", "poetry")
+        words = ("export", "--no-interaction", "--format=requirements.txt", f"--output={listed}")
+        cache = os.path.join(builds.root, "poetry", "cache")
+        failed, said = builds.run(attempt, poetry, *words, cwd=where, POETRY_CACHE_DIR=cache, HOME=cache)
+    else:
+        words = ("pip", "compile", PYTHON, *PLAIN, "--emit-index-url", f"--output-file={listed}", name)
+        failed, said = builds.uv(attempt, *words, cwd=where)
+    if failed or not os.path.exists(listed):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(listed)
+        raise Refused(f"{requirements_file} does not resolve: {reason(said)}", said.splitlines()[-20:])
+    loose = unpinned(os.path.join(where, name), listed) if which in ("list", "pyproject") else []
+    some = ", ".join(loose[:3]) + (", ..." if len(loose) > 3 else "")
+    warning = (
+        f"{requirements_file} leaves open which version of {some} is installed, so that two builds can differ: "
+        "lock it (`uv lock`), or compile it (`uv pip compile`)."
+    )
+    return listed, [warning] if loose else []
+
+
+def pins(path):
+    """The packages that a list, or a list that it includes, names with their versions."""
+    text = read(path)
+    found = {normal(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?", text, re.MULTILINE)}
+    for included in re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text, re.MULTILINE):
+        with contextlib.suppress(OSError):
+            found |= pins(os.path.join(os.path.dirname(path), included))
+    return found
+
+
+def unpinned(source, listed):
+    """Packages of a list whose version the source leaves open."""
+    return sorted(pins(listed) - (pins(source) if kind(source) == "list" else set()))
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def reason(said):
+    """What uv or Poetry gives as the reason, on one line."""
+    # Without the lines that uv draws.
+    lines = [re.sub(r"^[^\w`]+", "", line).rstrip() for line in said.splitlines()]
+    lines = [re.sub(r"^(error|warning): ", "", line) for line in lines if line and not line.startswith("Using ")]
+    text = " ".join(lines[-12:]) or "no reason was given."
+    return text if text.endswith(".") else f"{text}."
