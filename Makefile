@@ -15,7 +15,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ up: ## Boot and provision a host on this machine
 
 down: ## Remove that host, its network and its secrets
 	@/usr/bin/python3 molecule/shared/machines.py down inventories/local
+
+init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; ansible/init.py --help has more
+	@molecule/shared/tools.sh
+	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)='$($(option))'))
 
 provision: ## Bring the hosts of ENV to what the inventory says
 	@molecule/shared/tools.sh

@@ -202,6 +202,8 @@ CONVENTIONS = {
         ["https://app.example.org"],
     ),
 }
+# Where a role runs; what the others need, every host does.
+ROLE_GROUPS = {"application": ["web", "worker", "beat"], "broker": ["broker"], "postgresql": ["database"]}
 DEFAULT_PORTS = {"project_http_port": 80, "project_https_port": 443}
 WORDS = {
     "bool": "true or false",
@@ -391,7 +393,8 @@ class ActionModule(ActionBase):
             for sentence in self.problems(host, variables, folder):
                 found.setdefault(sentence, []).append(host)
         for name, (file, option) in self.specs.items():
-            if hosts and option.get("required") and name not in seen:
+            used = any(task_vars["groups"].get(group) for group in ROLE_GROUPS.get(file, ["all"]))
+            if used and option.get("required") and name not in seen:
                 found[describe_missing(name, file, option, brief(folder))] = hosts
         lines = [line if len(on) == len(hosts) else f"{line} (On {', '.join(on)}.)" for line, on in found.items()]
         if lines:

@@ -580,7 +580,10 @@ def main():
 
 def attempt(module, release, step):
     try:
-        module.exit_json(**{"changed": False, **getattr(release, step)()})
+        result = getattr(release, step)()
+        for warning in result.pop("warnings", []):
+            module.warn(warning)
+        module.exit_json(**{"changed": False, **result})
     except Refused as refused:
         module.fail_json(msg=str(refused), journal=refused.journal)
     except OSError as problem:

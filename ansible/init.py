@@ -1,0 +1,690 @@
+#!/usr/bin/env python3
+"""Write the inventory of a Django project, from what its files say.
+
+    init.py --name shop --domain shop.example --source ../shop
+
+It reads the project without running it, writes inventories/NAME with what differs from the defaults, generates its
+secrets, and says what to do next. What it cannot find it asks on a terminal; elsewhere it says which option to give.
+It replaces nothing that exists, and prints no secret.
+"""
+
+import argparse
+import ast
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "ansible/plugins/action"), str(ROOT / "ansible/plugins/lookup")]
+
+from secret import secret  # noqa: E402 - from the plugins of this repository
+from validate_inventory import HOST_NAME, NAME_RULE, is_name  # noqa: E402
+
+SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
+REQUIREMENTS = (
+    *("uv.lock", "poetry.lock", "requirements/production.txt", "requirements/prod.txt", "requirements.txt"),
+    *("requirements/base.txt", "pyproject.toml"),
+)
+PRODUCTION = ("production", "prod", "live", "deploy")
+# The names that environments have, and what this inventory has for them.
+DOMAIN_LIST = "{{ application_domain }}"
+KNOWN = {
+    "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
+    "DJANGO_ALLOWED_HOSTS": DOMAIN_LIST,
+    "CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
+    "DJANGO_CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
+    "DJANGO_ADMIN_URL": "admin/",
+    "DEBUG": "false",
+    "DJANGO_DEBUG": "false",
+}
+DATABASE_PARTS = {
+    "HOST": "/run/postgresql",
+    "PORT": "5432",
+    "NAME": "{{ project_name }}",
+    "DB": "{{ project_name }}",
+    "DATABASE": "{{ project_name }}",
+    "USER": "{{ project_name }}",
+    "USERNAME": "{{ project_name }}",
+    "PASSWORD": "{{ vault_database_password }}",
+    "PASS": "{{ vault_database_password }}",
+}
+DATABASE_NAME = re.compile(
+    r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?(" + "|".join(DATABASE_PARTS) + ")"
+)
+BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"}
+# What the role sets for every project.
+ROLE_SETS = {
+    "ALLOWED_HOSTS",
+    "DJANGO_SETTINGS_MODULE",
+    "LOG_LEVEL",
+    "SECRET_KEY",
+    "WEB_CONCURRENCY",
+    "WORKER_CONCURRENCY",
+}
+SERVERS = ("gunicorn", "uvicorn", "daphne", "hypercorn", "granian")
+URL = {
+    "database": "postgres://{{ project_name }}:{{ vault_database_password | urlencode | replace('/', '%2F') }}"
+    "@/{{ project_name }}?host=/run/postgresql",
+    "broker": "amqp://{{ project_name }}:{{ vault_broker_password | urlencode | replace('/', '%2F') }}"
+    "@127.0.0.1:5672/{{ project_name }}",
+}
+
+VAULT = (
+    "# Secrets, each generated into .secrets/ beside this folder. To keep them in the repository instead,\n"
+    "# replace the values and encrypt this file: ansible-vault encrypt inventories/{}/group_vars/all/vault.yml"
+)
+
+
+class Refusal(Exception):
+    """What is missing or wrong, and what to give instead."""
+
+
+# --- reading a project ---------------------------------------------------------------------------------------------
+
+
+def sources(folder):
+    """The project's own Python files."""
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+        yield from (Path(where, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def parse(path):
+    try:
+        return ast.parse(path.read_text(errors="replace"))
+    except (SyntaxError, ValueError) as error:
+        raise Refusal(f"{path} cannot be read as Python: {error}.") from error
+
+
+def module(path, folder):
+    """The dotted name of a file."""
+    name = ".".join(path.relative_to(folder).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def file_of(name, folder):
+    path = folder.joinpath(*name.split("."))
+    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
+
+
+def named_settings(path):
+    """The settings module that manage.py, wsgi.py or asgi.py name, or None."""
+    found = re.search(
+        r"DJANGO_SETTINGS_MODULE[\"']\s*[,\]]\s*=?\s*[\"']([\w.]+)[\"']", path.read_text(errors="replace")
+    )
+    return found and found[1]
+
+
+def find_folder(source, given):
+    """Where manage.py is, relative to the source."""
+    if given is not None:
+        if not (source / given / "manage.py").is_file():
+            raise Refusal(f"There is no manage.py in {source / given}: give its folder with FOLDER=... (--folder).")
+        return given.strip("/")
+    found = [
+        path.parent.relative_to(source) for depth in ("", "*/", "*/*/") for path in source.glob(f"{depth}manage.py")
+    ]
+    found = [path for path in found if not set(path.parts) & SKIPPED]
+    if not found:
+        raise Refusal(f"There is no manage.py in {source}, so it is no Django project: give another SOURCE=....")
+    if len(found) > 1 and found[0].parts:
+        names = ", ".join(map(str, found))
+        raise Refusal(f"There are several projects in {source} ({names}): name one with FOLDER=... (--folder).")
+    return "" if found[0] == Path() else str(found[0])
+
+
+def find_settings(folder):
+    """Candidates for the settings module, the best one first."""
+    entries = [path for path in sources(folder) if path.name in ("wsgi.py", "asgi.py")]
+    named = [named_settings(path) for path in (*entries, folder / "manage.py")]
+    named = [name for name in named if name and file_of(name, folder)]
+    packages = {name if file_of(name, folder).name == "__init__.py" else name.rpartition(".")[0] for name in named}
+    siblings = [f"{package}.{word}" for package in sorted(packages) for word in PRODUCTION if package]
+    better = [name for name in siblings if "settings" in name and file_of(name, folder)]
+    production = [name for name in named if name.split(".")[-1] in PRODUCTION]
+    return list(dict.fromkeys([*production, *better, *named]))
+
+
+class Settings:
+    """What a settings module and those that it imports say, without running them."""
+
+    def __init__(self, name, folder):
+        self.folder = folder
+        self.files, self.values, self.read = [], {}, {}
+        self.visit(name)
+
+    def visit(self, name):
+        path = file_of(name, self.folder)
+        if not path or path in self.files:
+            return
+        self.files.append(path)
+        tree = parse(path)
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+                above = package.split(".")[: len(package.split(".")) - (node.level - 1)] if node.level else []
+                self.visit(".".join([*above, *([node.module] if node.module else [])]))
+        for node in tree.body:
+            for target in node.targets if isinstance(node, ast.Assign) else []:
+                if isinstance(target, ast.Name):
+                    self.values[target.id] = (node.value, path, node.lineno)
+        for node in ast.walk(tree):
+            if found := environment_name(node):
+                variable, required = found
+                place = f"{path.relative_to(self.folder)}:{node.lineno}"
+                known = self.read.get(variable)
+                self.read[variable] = (required or bool(known and known[0]), known[1] if known else place)
+
+    @property
+    def text(self):
+        return "\n".join(path.read_text(errors="replace") for path in self.files)
+
+    def place(self, name):
+        _, path, line = self.values[name]
+        return f"{path.relative_to(self.folder)}:{line}"
+
+    def literal(self, name):
+        """The value of a setting that is written out, or None."""
+        with contextlib.suppress(ValueError, KeyError):
+            return ast.literal_eval(self.values[name][0])
+        return None
+
+    def folder_of(self, name):
+        """A setting that is a path, relative to the project's folder, or None."""
+        value, path, _ = self.values.get(name, (None, None, None))
+        found = value is not None and self.evaluate(value, path)
+        if found and Path(found).is_absolute() and Path(found).is_relative_to(self.folder):
+            return str(Path(found).relative_to(self.folder))
+        return None
+
+    def evaluate(self, node, path, depth=0):
+        """The value of an expression that makes a path, as far as it is of the usual kind."""
+        again = lambda inner: self.evaluate(inner, path, depth + 1)  # noqa: E731 - a short name for a recursion
+        if depth > 12:
+            return None
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name):
+            if node.id == "__file__":
+                return path
+            if node.id in self.values:
+                value, where, _ = self.values[node.id]
+                return self.evaluate(value, where, depth + 1)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
+            left, right = again(node.left), again(node.right)
+            if left and right and isinstance(node.op, ast.Div):
+                return Path(left, str(right))
+            return Path(f"{left}{right}") if left and right else None
+        if isinstance(node, ast.Attribute) and node.attr == "parent":
+            inner = again(node.value)
+            return Path(inner).parent if inner else None
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
+            inner, number = again(node.value.value), again(node.slice)
+            return Path(inner).parents[number] if inner and isinstance(number, int) else None
+        if isinstance(node, ast.Call):
+            return self.call(node, again)
+        return None
+
+    def call(self, node, again):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        values = [again(inner) for inner in node.args]
+        if name in ("resolve", "absolute") and isinstance(node.func, ast.Attribute):
+            return again(node.func.value)
+        if not values or None in values:
+            return None
+        if name == "dirname":
+            return Path(values[0]).parent
+        if name == "join":
+            return Path(*map(str, values))
+        return Path(values[0]) if name in ("Path", "str", "abspath", "realpath") else None
+
+
+def environment_name(node):
+    """The variable that an expression reads from the environment and whether it must be there, or None."""
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("os.environ", "environ", "env"):
+        name = node.slice
+        required = True
+    elif isinstance(node, ast.Call):
+        function = ast.unparse(node.func)
+        usual = function in ("os.environ.get", "environ.get", "os.getenv", "getenv")
+        package = re.fullmatch(r"(env|config|decouple\.config)(\.\w+)?", function)
+        if not usual and not package:
+            return None
+        name = node.args[0] if node.args else None
+        if name is None and function == "env.db":
+            name = ast.Constant("DATABASE_URL")
+        given = len(node.args) > 1 or any(word.arg == "default" for word in node.keywords)
+        required = not usual and not given
+    else:
+        return None
+    if isinstance(name, ast.Constant) and isinstance(name.value, str) and re.fullmatch(r"[A-Z][A-Z0-9_]*", name.value):
+        return name.value, required
+    return None
+
+
+def find_celery(folder):
+    """The module with the project's Celery app, or None."""
+    for path in sources(folder):
+        if re.search(r"^\w+\s*(?::[^=]+)?=\s*(?:celery\.)?Celery\(", path.read_text(errors="replace"), re.MULTILINE):
+            return module(path, folder)
+    return None
+
+
+def find_entry(folder, kind):
+    """wsgi.py or asgi.py, as module:application, or None."""
+    found = sorted((path for path in sources(folder) if path.name == f"{kind}.py"), key=lambda path: len(path.parts))
+    return f"{module(found[0], folder)}:application" if found else None
+
+
+def needs(folder, file):
+    """The names of the packages that a file of requirements asks for."""
+    text = (folder / file).read_text(errors="replace")
+    for included in re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text, re.MULTILINE):
+        with contextlib.suppress(OSError):
+            text += "\n" + ((folder / file).parent / included).read_text(errors="replace")
+    names = re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE) + re.findall(
+        r"^name = \"([\w.-]+)\"", text, re.MULTILINE
+    )
+    names += re.findall(r"[\"']([A-Za-z][\w.-]*)(?:\[[\w, -]*\])?\s*(?:[<>=~!;][^\"']*)?[\"']", text)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+# --- what the inventory says ---------------------------------------------------------------------------------------
+
+
+class Project:
+    """What was found, and what of it differs from the defaults of the roles."""
+
+    def __init__(self, options, folder):
+        self.options, self.folder, self.name = options, folder, options.name
+        self.notes, self.variables, self.nginx, self.environment = [], {}, {}, {}
+        self.groups, self.processes, self.missing = ["web"], [], []
+        self.requirements = self.find_requirements()
+        self.packages = needs(folder, self.requirements)
+        self.settings_module = self.find_settings()
+        self.settings = Settings(self.settings_module, folder)
+        self.celery = options.celery or find_celery(folder)
+        self.read_web()
+        self.read_celery()
+        self.read_database()
+        self.read_environment()
+        self.read_folders()
+        self.read_plain_settings()
+
+    def find_requirements(self):
+        given = self.options.requirements
+        if given and not (self.folder / given).is_file():
+            raise Refusal(f"There is no {given} in {self.folder}: give another with REQUIREMENTS=... (--requirements).")
+        found = [given] if given else [name for name in REQUIREMENTS if (self.folder / name).is_file()]
+        if not found:
+            raise Refusal(
+                f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {self.folder}: write down "
+                "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
+            )
+        included = re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", (self.folder / found[0]).read_text(), re.MULTILINE)
+        parts = {"pyproject.toml", *(str(Path(found[0]).parent / name) for name in included)}
+        if other := [name for name in found[1:] if name not in parts]:
+            self.notes.append(f"Installs what {found[0]} says, not {', '.join(other)}.")
+        return found[0]
+
+    def find_settings(self):
+        if given := self.options.settings:
+            if not file_of(given, self.folder):
+                raise Refusal(f"There is no settings module {given} in {self.folder}: give another SETTINGS=....")
+            return given
+        found = find_settings(self.folder)
+        if not found:
+            found = [ask("The settings module, such as config.settings.production", "SETTINGS=... (--settings)")]
+            if not file_of(found[0], self.folder):
+                raise Refusal(f"There is no settings module {found[0]} in {self.folder}: give another SETTINGS=....")
+        return found[0]
+
+    def read_web(self):
+        entry = self.options.entry
+        asgi = find_entry(self.folder, "asgi")
+        wsgi = find_entry(self.folder, "wsgi")
+        text = "\n".join(path.read_text(errors="replace") for path in sources(self.folder) if path.name == "asgi.py")
+        sockets = "websocket" in text.lower() or bool({"channels", "daphne"} & self.packages)
+        servers = [name for name in SERVERS if name in self.packages]
+        if not entry:
+            is_asgi = asgi and (sockets or not wsgi or (servers and "gunicorn" not in servers))
+            entry = asgi if is_asgi else wsgi
+        if not entry:
+            entry = ask("The entry of the web server, such as config.wsgi:application", "ENTRY=... (--entry)")
+        kind = "asgi" if entry == asgi or "asgi" in entry else "wsgi"
+        server = next((name for name in servers if kind == "asgi" or name == "gunicorn"), None)
+        if kind == "asgi" and "uvicorn" in servers:
+            server = "uvicorn"
+        if not server or server in ("hypercorn", "granian"):
+            wanted = "gunicorn" if kind == "wsgi" else "uvicorn[standard]"
+            self.notes.append(
+                f"{self.requirements} has no {wanted.split('[')[0]}, which the process web runs: add {wanted}, or "
+                "change the command in application.yml; no host can build it before."
+            )
+            server = wanted.split("[")[0]
+        command = {
+            "gunicorn": f"gunicorn {entry} --access-logfile - --forwarded-allow-ips '*'",
+            "uvicorn": f"uvicorn {entry} --fd 3 --proxy-headers --forwarded-allow-ips '*' "
+            "--timeout-graceful-shutdown 30",
+            "daphne": f"daphne --fd 3 --proxy-headers {entry}",
+        }[server]
+        if kind == "asgi" and server == "gunicorn":
+            command += " --worker-class uvicorn_worker.UvicornWorker"
+        self.processes.append({"name": "web", "kind": "web", "command": command})
+        if kind == "asgi" and sockets:
+            self.nginx["nginx_websockets_enabled"] = True
+
+    def read_celery(self):
+        if not self.celery:
+            return
+        start = f"celery -A {self.celery}"
+        options = "--hostname $WORKER_NAME --concurrency $WORKER_CONCURRENCY --loglevel $LOG_LEVEL"
+        self.processes.append({"name": "worker", "kind": "worker", "command": f"{start} worker {options}"})
+        self.groups.append("worker")
+        text = "\n".join(path.read_text(errors="replace") for path in sources(self.folder))
+        if re.search(r"beat_schedule|add_periodic_task|django_celery_beat", text, re.IGNORECASE):
+            data = "/srv/{{ application_name }}/data"
+            schedule = "" if "django_celery_beat" in self.settings.text else f" --schedule {data}/celerybeat-schedule"
+            # Two slots run side by side during a release: only one clock may tick.
+            command = f"flock --no-fork {data}/beat.lock {start} beat{schedule} --loglevel $LOG_LEVEL"
+            self.processes.append({"name": "beat", "kind": "beat", "command": command})
+            self.groups.append("beat")
+        if self.options.broker:
+            self.variables["application_broker_url"] = self.options.broker
+        elif "REDIS_URL" in self.settings.read and not BROKER_NAMES & set(self.settings.read):
+            return
+        else:
+            self.groups.append("broker")
+            self.variables["application_broker_url"] = URL["broker"]
+
+    def read_database(self):
+        if given := self.options.database:
+            self.variables["application_database_url"] = given
+            return
+        reads = self.settings.read
+        sqlite = re.search(r"(?:BASE_DIR|ROOT_DIR)\s*/\s*[\"']([\w.-]+\.sqlite3?)[\"']", self.settings.text)
+        parts = [name for name in reads if DATABASE_NAME.fullmatch(name)]
+        if "DATABASE_URL" in reads or "dj_database_url.config" in self.settings.text or parts:
+            self.groups.append("database")
+            self.variables["application_database_url"] = URL["database"]
+            for name in parts:
+                self.environment[name] = DATABASE_PARTS[DATABASE_NAME.fullmatch(name)[1]]
+        elif sqlite:
+            self.variables["application_persistent_paths"] = [sqlite[1]]
+            self.notes.append(
+                f"The database is the file {sqlite[1]}: it stays on its host, in /srv/{self.name}/data. For "
+                "PostgreSQL, let the settings read DATABASE_URL, and run this again under another name."
+            )
+        else:
+            self.notes.append("The settings name no database that is known: set what they need in application.yml.")
+
+    def read_environment(self):
+        for name, (required, place) in sorted(self.settings.read.items()):
+            if name in self.environment or name in ROLE_SETS or name == "DATABASE_URL":
+                continue
+            if name in KNOWN:
+                self.environment[name] = KNOWN[name]
+            elif name in BROKER_NAMES and "application_broker_url" in self.variables:
+                if name != "CELERY_BROKER_URL":
+                    self.environment[name] = "{{ application_broker_url }}"
+            elif name == "REDIS_URL":
+                self.environment[name] = self.redis_url()
+            elif required:
+                self.missing.append((name, place))
+
+    def redis_url(self):
+        """A database of the host's own Redis that no other inventory uses."""
+        taken = [int(n) for n in re.findall(r"redis://127\.0\.0\.1:6379/(\d+)", others(self.options.inventories))]
+        self.variables["application_packages"] = ["redis-server"]
+        return f"redis://127.0.0.1:6379/{max(taken, default=-1) + 1}"
+
+    def read_folders(self):
+        static = self.settings.folder_of("STATIC_ROOT")
+        if static and static != "staticfiles":
+            self.variables["application_static_folder"] = static
+        if media := self.settings.folder_of("MEDIA_ROOT"):
+            self.variables["application_media_folder"] = media
+            url = self.settings.literal("MEDIA_URL")
+            if isinstance(url, str) and url.strip("/") not in ("", "media"):
+                self.nginx["nginx_media_url"] = f"/{url.strip('/')}/"
+        url = self.settings.literal("STATIC_URL")
+        if isinstance(url, str) and "//" not in url and url.strip("/") not in ("", "static"):
+            self.nginx["nginx_static_url"] = f"/{url.strip('/')}/"
+
+    def read_plain_settings(self):
+        """Settings that are written out where they should differ between this machine and a server."""
+        own = {}
+        if self.settings.literal("DEBUG") is True:
+            own["DEBUG"] = False
+        if self.settings.literal("ALLOWED_HOSTS") == []:
+            own["ALLOWED_HOSTS"] = ["{{ application_domain }}"]
+            own["CSRF_TRUSTED_ORIGINS"] = ["https://{{ application_domain }}"]
+        if isinstance(self.settings.literal("SECRET_KEY"), str):
+            own["SECRET_KEY"] = "{{ application_secret_key }}"  # noqa: S105 - a reference
+        if own:
+            places = ", ".join(f"{name} ({self.settings.place(name)})" for name in own if name in self.settings.values)
+            self.notes.append(f"Written out in the settings, and replaced by application_settings: {places}.")
+            own |= {"CSRF_COOKIE_SECURE": True, "SESSION_COOKIE_SECURE": True}
+            own["SECURE_PROXY_SSL_HEADER"] = ["HTTP_X_FORWARDED_PROTO", "https"]
+            self.variables["application_settings"] = own
+
+    # --- files
+
+    def files(self):
+        """The text of each file of the inventory, by its path."""
+        source = {"application_source_folder": self.options.folder}
+        if self.options.repository:
+            source = {"application_source_repository": self.options.repository, **source}
+        else:
+            source = {"application_source_path": str(self.options.source), **source}
+        application = {
+            **source,
+            "application_requirements_file": self.requirements,
+            "application_settings_module": self.settings_module,
+            "application_processes": self.processes,
+            "application_health_path": self.options.health,
+            **self.variables,
+            "application_secret_key": "{{ vault_secret_key }}",
+        }
+        if self.environment:
+            application["application_environment"] = self.environment
+        vault = {"secret_key": "secret_key"}
+        every = {"application": application, "project": self.project()}
+        if "database" in self.groups:
+            vault["database_password"] = "database_password"  # noqa: S105 - a name
+            every["postgresql"] = {"postgresql_password": "{{ vault_database_password }}"}
+        if "broker" in self.groups:
+            vault["broker_password"] = "broker_password"  # noqa: S105 - a name
+            every["broker"] = {"broker_password": "{{ vault_broker_password }}"}
+        if self.nginx:
+            every["nginx"] = self.nginx
+        files = {f"group_vars/all/{name}.yml": dump(values) for name, values in every.items()}
+        if self.missing:
+            lines = [f"#   {name}: ...   ({place})" for name, place in self.missing]
+            files["group_vars/all/application.yml"] += "\n".join(
+                [
+                    "# The settings need these too, in application_environment; secrets belong into vault.yml:",
+                    *lines,
+                    "",
+                ]
+            )
+        lines = [f"vault_{name}: \"{{{{ lookup('secret', '{file}') }}}}\"" for name, file in vault.items()]
+        files["group_vars/all/vault.yml"] = "\n".join(["---", VAULT.format(self.name), *lines, ""])
+        files["hosts.yml"] = self.hosts()
+        self.secrets = list(vault.values())
+        return files
+
+    def project(self):
+        return {"project_name": self.name, "project_domain": self.options.domain, "project_admins": []}
+
+    def hosts(self):
+        host = self.options.host or self.options.domain
+        lines = ["---", "all:", "  hosts:", f"    {host}:", "  children:"]
+        for group in self.groups:
+            lines += [f"    {group}:", "      hosts:", f"        {host}:"]
+        return "\n".join([*lines, ""])
+
+
+def dump(values):
+    """YAML as people write it: one value a line, short lists and mappings in place."""
+    lines = ["---"]
+    for name, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{name}:"]
+            for each in value:
+                for number, (key, inner) in enumerate(each.items()):
+                    lines.append(f"  {'-' if number == 0 else ' '} {key}: {scalar(inner)}")
+        elif isinstance(value, dict) and value:
+            lines += [f"{name}:", *(f"  {key}: {scalar(inner)}" for key, inner in value.items())]
+        else:
+            lines.append(f"{name}: {scalar(value)}")
+    return "\n".join([*lines, ""])
+
+
+def scalar(value):
+    """A value on one line; JSON is YAML, and quotes where it must."""
+    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z/][\w./-]*( [\w./=-]+)*", value)
+    words = ("true", "false", "yes", "no", "on", "off", "null")
+    return value if plain and value.lower() not in words else json.dumps(value, ensure_ascii=False)
+
+
+def others(inventories):
+    """The text of what the other inventories set."""
+    files = sorted(inventories.glob("*/group_vars/all/*.yml"))
+    return "\n".join(path.read_text(errors="replace") for path in files)
+
+
+# --- asking and writing --------------------------------------------------------------------------------------------
+
+
+def ask(what, option):
+    """A person's answer, or a refusal that names the option."""
+    if not sys.stdin.isatty():
+        raise Refusal(f"{what} is not known: give {option}.")
+    answer = input(f"{what}: ").strip()
+    if not answer:
+        raise Refusal(f"{what} is not known: give {option}.")
+    return answer
+
+
+@contextlib.contextmanager
+def checkout(source):
+    """The folder of a source: the checkout itself, or a copy of a repository."""
+    if not re.match(r"[\w+.-]+://|[\w.-]+@[\w.-]+:", source):
+        folder = Path(source).expanduser().resolve()
+        if not folder.is_dir():
+            raise Refusal(f"There is no folder {folder}: give another SOURCE=... (--source).")
+        done = subprocess.run(
+            ["git", "-c", "safe.directory=*", "-C", folder, "rev-parse", "--show-toplevel"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Refusal(f"{folder} is no git checkout, and a release is a commit: run `git init` there and commit.")
+        yield Path(done.stdout.strip()), folder
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        words = ["git", "clone", "--quiet", "--depth=1", source, f"{scratch}/clone"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Refusal(f"{source} cannot be fetched: {(done.stderr.strip().splitlines() or ['no answer'])[-1]}.")
+        yield None, Path(scratch, "clone")
+
+
+def arguments(words):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", help="short lower-case name of the project, and of its inventory")
+    parser.add_argument("--domain", help="the host name under which people reach it")
+    parser.add_argument("--source", help="its git checkout, or the address of a repository")
+    parser.add_argument("--folder", help="folder of the source with manage.py in it")
+    parser.add_argument("--host", help="where it will run: a name or an address; the domain if not given")
+    parser.add_argument("--settings", help="Django's settings module for servers")
+    parser.add_argument("--entry", help="the WSGI or ASGI application, as module:name")
+    parser.add_argument("--celery", help="the module with the Celery app")
+    parser.add_argument("--requirements", help="uv.lock, poetry.lock, requirements.txt or pyproject.toml")
+    parser.add_argument("--health", default="", help="path that answers 200 when the project is ready")
+    parser.add_argument("--database", help="URL of a database that exists already")
+    parser.add_argument("--inventories", type=Path, default=ROOT / "inventories", help="folder to write it into")
+    parser.add_argument("--broker", help="URL of a broker that exists already")
+    # An empty option is one that make was not given.
+    return parser.parse_args([word for word in words if not re.fullmatch(r"--\w+=", word)])
+
+
+def main(words):
+    options = arguments(words)
+    options.name = options.name or ask("The project's name", "NAME=... (--name)")
+    if not is_name(options.name):
+        raise Refusal(f"NAME is {options.name}: {NAME_RULE}.")
+    target = options.inventories / options.name
+    if target.exists():
+        raise Refusal(f"{brief(target)} exists, and nothing is replaced: edit it, or give another NAME=....")
+    options.domain = options.domain or ask("The domain", "DOMAIN=... (--domain)")
+    if not HOST_NAME.fullmatch(options.domain):
+        raise Refusal(f"DOMAIN is {options.domain}: it must be a host name, without scheme, port or path.")
+    if re.search(
+        rf"^project_domain: [\"']?{re.escape(options.domain)}[\"']?$", others(options.inventories), re.MULTILINE
+    ):
+        raise Refusal(f"Another inventory has the domain {options.domain}: give each its own with DOMAIN=....")
+    options.source = options.source or ask("The project's git checkout", "SOURCE=... (--source)")
+    with checkout(options.source) as (top, folder):
+        options.repository = None if top else options.source
+        if top and options.folder is None and folder != top:
+            options.folder = str(folder.relative_to(top) / find_folder(folder, None)).strip("./")
+        folder = top or folder
+        options.folder = find_folder(folder, options.folder)
+        options.source = folder
+        project = Project(options, folder / options.folder)
+        files = project.files()
+    write(target, files, project.secrets)
+    report(project, files, target)
+
+
+def brief(path):
+    """A path as one types it here."""
+    return path.resolve().relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) else path
+
+
+def write(target, files, secrets):
+    """The whole inventory appears at once, or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as scratch:
+        draft = Path(scratch, target.name)
+        for name, text in files.items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_text(text)
+        for name in secrets:
+            secret(draft / ".secrets", name)
+        shutil.move(draft, target)
+
+
+def report(project, files, target):
+    place = brief(target)
+    print(f"Wrote {place}: {', '.join(sorted(files))}; secrets are in its .secrets/.\n")
+    print(f"  settings      {project.settings_module}")
+    print(f"  requirements  {project.requirements}")
+    for each in project.processes:
+        print(f"  {each['name']:<13} {each['command']}")
+    for note in project.notes:
+        print(f"\n{note}")
+    if project.missing:
+        names = "\n".join(f"  {variable}  ({place})" for variable, place in project.missing)
+        file = f"{place}/group_vars/all/application.yml"
+        print(f"\nThe settings also need these variables; set them in application_environment, in {file}:\n{names}")
+    print(f"\nName your administrators in {place}/group_vars/all/project.yml and the host in hosts.yml, then:")
+    print(f"\n  make provision ENV={project.name}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Refusal as refusal:
+        sys.exit(f"{refusal} Nothing was written.")
+    except KeyboardInterrupt:
+        sys.exit("\nNothing was written.")

@@ -1,0 +1,17 @@
+import os
+from pathlib import Path
+
+import dj_database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+INSTALLED_APPS = ["channels", "django.contrib.staticfiles", "chat"]
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+ROOT_URLCONF = "chat.urls"
+ASGI_APPLICATION = "chat.asgi.application"
+DATABASES = {"default": dj_database_url.config()}
+STATIC_URL = "/assets/"
+STATIC_ROOT = os.path.join(BASE_DIR, "public")
+USE_TZ = True

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Make a git checkout of each project in this folder, and an inventory of it with `make init`.
+
+Everything lies in .cache/projects: the checkouts by name, and inventories/ for the host of inventories/projects.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache/projects"
+GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
+PROJECTS = {"stock": "stock.test", "shop": "shop.test", "chat": "chat.test"}
+# What only the owner of a project knows.
+OPTIONS = {"chat": ["--health=/"]}
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+def commit(folder, message):
+    run(*GIT, "-C", folder, "add", "--all")
+    run(*GIT, "-C", folder, "commit", "--quiet", "--message", message)
+
+
+def main():
+    shutil.rmtree(CACHE, ignore_errors=True)
+    hosts = ROOT / "inventories/projects"
+    for name, domain in PROJECTS.items():
+        checkout = CACHE / name
+        shutil.copytree(Path(__file__).parent / name, checkout, ignore=shutil.ignore_patterns("__pycache__"))
+        if name == "chat":
+            # A lock names the registry that it was made with, which is each machine's own affair.
+            lock = [Path(sys.executable).with_name("uv"), "lock", "--quiet", "--python=/usr/bin/python3"]
+            run(*lock, cwd=checkout, env={**os.environ, "UV_SYSTEM_CERTS": "1"})
+        run("git", "init", "--quiet", checkout)
+        commit(checkout, "first")
+        command = [sys.executable, ROOT / "ansible/init.py", f"--name={name}", f"--domain={domain}"]
+        command += [
+            f"--source={checkout}",
+            "--host=shared",
+            f"--inventories={CACHE}/inventories",
+            *OPTIONS.get(name, []),
+        ]
+        print(run(*command, cwd=ROOT, stdin=subprocess.DEVNULL))
+        shutil.copy(hosts / "machines.yml", CACHE / "inventories" / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Three projects that are not ours, on one host: each serves, is released and rolled back, and leaves the others alone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import inventory
+import pytest
+from support import Site
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache/projects"
+GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
+PROJECTS = ("stock", "shop", "chat")
+# Each project's page, what is on it before and after a second release, and what makes the difference.
+PAGES = {
+    "stock": ("/admin/login/", "Django administration", "Second edition"),
+    "shop": ("/", "first edition", "second edition"),
+    "chat": ("/", "first edition", "second edition"),
+}
+CHANGES = {
+    "stock": ("mysite/urls.py", "urlpatterns = [", "admin.site.site_header = 'Second edition'\nurlpatterns = ["),
+    "shop": ("shop/notes/views.py", "first edition", "second edition"),
+    "chat": ("chat/urls.py", "first edition", "second edition"),
+}
+
+pytestmark = [pytest.mark.group("projects"), pytest.mark.units(*(f"{name}-*" for name in PROJECTS))]
+every_project = pytest.mark.parametrize("name", PROJECTS)
+
+
+@pytest.fixture(scope="session")
+def sites(host):
+    """The site of each project by its name."""
+    address = inventory.variables(host)["ansible_host"]
+    authority = {name: CACHE / "inventories" / name / ".secrets/ca.crt" for name in PROJECTS}
+    return {name: Site(address, f"{name}.test", 80, 443, authority[name]) for name in PROJECTS}
+
+
+def play(name, playbook, *options):
+    program = Path(sys.executable).with_name("ansible-playbook")
+    command = [program, "-i", CACHE / "inventories" / name, f"ansible/{playbook}.yml", *options]
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+
+
+def said(done):
+    """What a play said, on one line, since Ansible folds its lines."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def commit(name, file, old, new):
+    path = CACHE / name / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    subprocess.run([*GIT, "-C", CACHE / name, "commit", "--quiet", "--all", "--message", file], check=True)
+
+
+def pids(host, name):
+    """The main process of each unit of a project."""
+    units = host.check_output(f"systemctl list-units --plain --no-legend '{name}-*@*.service'").splitlines()
+    shown = "systemctl show --property=MainPID --value %s"
+    return {unit.split()[0]: host.check_output(shown, unit.split()[0]) for unit in units}
+
+
+def manage(host, name, code):
+    return host.check_output(f"{name}-manage shell --no-imports -c %s", code)
+
+
+# --- each serves ---------------------------------------------------------------------------------------------------
+
+
+@every_project
+def test_a_project_serves_its_page_over_tls_under_its_own_name(sites, name):
+    path, words, _ = PAGES[name]
+    answer = sites[name].get(path)
+    assert answer.status == 200
+    assert words in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("stock", "/static/admin/css/base.css", b"body"),
+        ("shop", "/static/css/project.css", b"teal"),
+        ("chat", "/assets/chat.css", b"olive"),
+    ],
+)
+def test_static_files_come_from_the_proxy(sites, name, path, words):
+    answer = sites[name].get(path)
+    assert answer.status == 200
+    assert words in answer.body
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"), [("stock", {"web"}), ("shop", {"web", "worker", "beat"}), ("chat", {"web"})]
+)
+def test_a_project_runs_the_processes_that_it_defines_and_no_others(host, name, processes):
+    assert {unit.split("@")[0] for unit in pids(host, name)} == {f"{name}-{process}" for process in processes}
+
+
+@pytest.mark.destructive
+def test_a_task_is_carried_out(host, sites):
+    manage(host, "shop", "from shop.notes.tasks import remember; remember.delay('tea').get(timeout=20)")
+    assert not re.search(r"\b0 notes", sites["shop"].get("/").body.decode())
+
+
+def test_one_clock_ticks_even_while_two_slots_run(host):
+    """Beat of a project that has no lock of its own holds one of the host."""
+    assert host.run("flock --nonblock /srv/shop/data/beat.lock true").rc == 1
+
+
+def frame(text):
+    """A text as a client sends it through a WebSocket; a mask of zeros is one too."""
+    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
+
+
+def upgrade(site, path, key="c2xpcHdheS1pcy1oZXJlIQ=="):
+    """Ask for a WebSocket; the connection, and the head of the answer."""
+    link = site.open().sock
+    lines = [f"GET {path} HTTP/1.1", f"Host: {site.domain}", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", f"Origin: https://{site.domain}", "", ""]
+    link.sendall("\r\n".join(lines).encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += link.recv(1) or b"\r\n\r\n"
+    return link, head.decode()
+
+
+def test_a_websocket_passes_the_proxy(sites):
+    link, head = upgrade(sites["chat"], "/ws/")
+    assert head.startswith("HTTP/1.1 101")
+    link.sendall(frame("hello"))
+    assert link.recv(100).endswith(b"You said: hello")
+
+
+def test_a_project_without_websockets_gets_no_upgrade(sites):
+    _, head = upgrade(sites["shop"], "/")
+    assert not head.startswith("HTTP/1.1 101")
+
+
+# --- what a project writes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.destructive
+def test_what_a_visitor_sent_is_served_and_can_do_nothing(sites):
+    sent = sites["shop"].ask("POST", "/files/?name=page.html", form={"text": "<script>"})
+    assert sent.status == 200
+    answer = sites["shop"].get(sent.body.decode())
+    assert (answer.status, answer.body) == (200, b"text=%3Cscript%3E")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/media/.env", "/media/../data/beat.lock", "/media/%2e%2e/history.jsonl"])
+def test_nothing_else_is_served_with_it(sites, path):
+    assert sites["shop"].get(path).status in (400, 404)
+
+
+@pytest.mark.parametrize("path", ["/srv/shop/data", "/srv/shop/media", "/etc/shop"])
+def test_a_project_cannot_read_what_another_keeps(host, path):
+    listing = f"runuser -u chat -- sh -c 'cat {path}/* || ls {path}'"
+    assert host.run(listing).rc != 0
+
+
+def test_a_project_cannot_reach_the_database_of_another(host):
+    code = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'].replace('/chat?', '/shop?'))"
+    done = host.run("chat-manage shell --no-imports -c %s", code)
+    assert done.rc != 0
+    assert 'no pg_hba.conf entry for host "[local]", user "chat", database "shop"' in done.stdout + done.stderr
+
+
+# --- releases -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.destructive
+@every_project
+def test_a_release_and_the_way_back_leave_the_other_projects_alone(host, sites, name):
+    path, first, second = PAGES[name]
+    others = {other: pids(host, other) for other in PROJECTS if other != name}
+    kept = f"from django.db import connection as c; cursor = c.cursor(); cursor.execute('{{}} table kept (i int)')"
+    manage(host, name, kept.format("create"))
+    commit(name, *CHANGES[name])
+    done = play(name, "deploy")
+    assert done.returncode == 0, done.stdout
+    assert second in sites[name].get(path).body.decode()
+    done = play(name, "rollback")
+    assert done.returncode == 0, done.stdout
+    assert first in sites[name].get(path).body.decode()
+    # Fails where the release that serves has another database.
+    manage(host, name, kept.format("drop").replace(" (i int)", ""))
+    assert {other: pids(host, other) for other in others} == others
+
+
+@pytest.mark.destructive
+def test_maintenance_closes_one_project(host, sites):
+    flag = "/etc/nginx/maintenance/shop/on"
+    try:
+        assert "maintenance is on" in said(play("shop", "maintenance", "-e", "maintenance=on"))
+        assert {name: sites[name].get(PAGES[name][0]).status for name in PROJECTS} == {
+            "stock": 200,
+            "shop": 503,
+            "chat": 200,
+        }
+    finally:
+        host.check_output(f"rm -f {flag}")
+
+
+# --- what stops early -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"project_domain": "shop.test"}, "shared serves shop.test for the project shop"),
+        (
+            {"project_http_port": 443, "project_https_port": 8443},
+            "take other names than chat.test, or other ports than 443",
+        ),
+    ],
+)
+def test_a_domain_or_a_port_of_another_project_is_refused(given, words):
+    done = play("chat", "site", "-e", json.dumps(given))
+    assert done.returncode != 0
+    assert words in said(done)
+    assert re.search(r"changed=0 .*failed=1", done.stdout)
+
+
+@pytest.mark.destructive
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("requirements.txt", "gunicorn>=23", "gunicorn>=999", "requirements.txt does not resolve: No solution found"),
+        ("requirements.txt", "gunicorn>=23", "", "needs gunicorn, which neither the project nor the host has"),
+        (
+            "mysite/settings.py",
+            "import Path",
+            "import Path\nimport os\nos.environ['KEY']",
+            "miss 'KEY': if that is an env",
+        ),
+        ("mysite/settings.py", "import Path", "import Path\nimport stripe", "need the package of stripe, which is not"),
+    ],
+)
+def test_a_release_that_cannot_run_stops_before_the_switch(host, sites, file, old, new, words):
+    before = pids(host, "stock")
+    commit("stock", file, old, new)
+    try:
+        done = play("stock", "deploy")
+    finally:
+        commit("stock", file, new, old)
+    assert done.returncode != 0
+    assert words in said(done)
+    assert pids(host, "stock") == before
+    assert sites["stock"].get("/admin/login/").status == 200
