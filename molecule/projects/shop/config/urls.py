@@ -1,7 +1,6 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import path
-
 from shop.notes import views
 
 urlpatterns = [
