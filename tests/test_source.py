@@ -127,3 +127,29 @@ def test_a_file_that_is_no_tarball_is_refused(tmp_path):
     (tmp_path / "shop.tar.gz").write_text("no")
     with pytest.raises(source.Refusal, match="cannot be read"):
         resolve(tmp_path, tarball=str(tmp_path / "shop.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"requirements": "uv.lock"},
+            "no uv.lock: commit it, or name another in application_requirements_file, for ex",
+        ),
+        ({"settings": "shop.settings.prod"}, "application_settings_module, for example shop.settings.production"),
+    ],
+)
+def test_a_project_without_what_the_inventory_names_is_refused(tmp_path, checkout, options, sentence):
+    (checkout / "app/shop/settings").mkdir(parents=True)
+    (checkout / "app/shop/settings/production.py").touch()
+    (checkout / "app/requirements.txt").touch()
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "shop")
+    with pytest.raises(source.Refusal, match=sentence):
+        resolve(tmp_path, **options)
+    assert resolve(tmp_path, requirements="requirements.txt", settings="shop.settings.production")
+
+
+@pytest.mark.usefixtures("checkout")
+def test_settings_of_an_installed_package_are_left_to_the_build(tmp_path):
+    assert resolve(tmp_path, settings="company.settings")

@@ -54,7 +54,28 @@ OPTIONS = {
 NAMED = {
     "project_name": {"type": "str", "required": True, "description": "Name."},
     "application_environment": {"type": "dict", "no_log": True, "description": "Environment."},
+    "application_broker_url": {"type": "str", "no_log": True, "description": "Broker."},
+    "application_health_path": {"type": "str", "description": "Path."},
+    "application_media_folder": {"type": "str", "description": "Folder."},
+    "application_persistent_paths": {"type": "list", "elements": "str", "description": "Paths."},
+    "application_requirements_file": {"type": "str", "description": "File."},
+    "application_settings": {"type": "dict", "no_log": True, "description": "Settings."},
+    "application_processes": {
+        "type": "list",
+        "elements": "dict",
+        "description": "Processes.",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat"]},
+            "command": {"type": "str", "required": True},
+            "count": {"type": "int"},
+        },
+    },
 }
+
+
+def process(name, kind="worker", command="celery", **more):
+    return {"name": name, "kind": kind, "command": command, **more}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +87,25 @@ NAMED = {
         ("project_name", "a" * 25),
         ("application_environment", {"BAD KEY": "hidden"}),
         ("application_environment", {"EMPTY": None}),
+        ("application_broker_url", "kafka://127.0.0.1"),
+        ("application_broker_url", "127.0.0.1:5672"),
+        ("application_health_path", "health"),
+        ("application_media_folder", "/srv/media"),
+        ("application_persistent_paths", ["../db.sqlite3"]),
+        ("application_requirements_file", "setup.py"),
+        ("application_requirements_file", "../uv.lock"),
+        ("application_settings", {"debug": False}),
+        ("application_processes", [process("Worker")]),
+        ("application_processes", [process("mail-worker")]),
+        ("application_processes", [process("release")]),
+        ("application_processes", [process("worker", kind="cron")]),
+        ("application_processes", [process("site", kind="web")]),
+        ("application_processes", [process("web")]),
+        ("application_processes", [process("web", kind="web", count=2)]),
+        ("application_processes", [process("one", kind="beat"), process("two", kind="beat")]),
+        ("application_processes", [process("mail"), process("mail")]),
+        ("application_processes", [process("mail", command=" ")]),
+        ("application_processes", [process("mail", count=0)]),
         ("shop_http_port", 70000),
         ("shop_http_port", 0),
         ("shop_http_port", True),
@@ -143,6 +183,18 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name, value):
     [
         ("project_name", "shop-2"),
         ("application_environment", {"EMAIL_HOST": "smtp.example.org", "EMAIL_PORT": 587}),
+        ("application_broker_url", ""),
+        ("application_broker_url", "rediss://redis.example.org/3"),
+        ("application_health_path", ""),
+        ("application_media_folder", "shop/media"),
+        ("application_persistent_paths", ["db.sqlite3", "var/uploads/"]),
+        ("application_requirements_file", "requirements/production.txt"),
+        ("application_requirements_file", "poetry.lock"),
+        ("application_settings", {"ALLOWED_HOSTS": ["shop.example.org"]}),
+        (
+            "application_processes",
+            [process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")],
+        ),
         ("shop_http_port", 8443),
         ("shop_http_port", "8443"),
         ("shop_domain", "localhost"),

@@ -1,0 +1,261 @@
+"""What `make init` finds in a project, what it writes, and what it says when it cannot."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from repository import ROOT
+
+GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+# The smallest project of each kind; a test adds or replaces files.
+MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
+WSGI = {"shop/wsgi.py": "", "requirements.txt": "django\ngunicorn\n"}
+ASGI = {"shop/asgi.py": "", "requirements.txt": "django\nuvicorn\n"}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Makes a checkout of a project whose settings and other files are given."""
+
+    def make(settings="", folder="", **files):
+        files = {"manage.py": MANAGE, "shop/__init__.py": "", "shop/settings.py": settings, **(files or WSGI)}
+        for name, text in files.items():
+            path = tmp_path / "source" / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                path.write_text(text)
+        subprocess.run([*GIT, "init", "--quiet", tmp_path / "source"], check=True)
+        return tmp_path / "source"
+
+    return make
+
+
+def init(tmp_path, *options, source="source", domain="shop.example"):
+    command = [sys.executable, ROOT / "ansible/init.py", "--name=shop", f"--domain={domain}"]
+    command += [f"--source={tmp_path / source}", f"--inventories={tmp_path / 'inventories'}", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=ROOT)
+
+
+def written(tmp_path, *options):
+    """All variables of the inventory that it writes."""
+    done = init(tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    files = sorted((tmp_path / "inventories/shop/group_vars/all").glob("*.yml"))
+    return {name: value for path in files for name, value in yaml.safe_load(path.read_text()).items()}
+
+
+def groups(tmp_path):
+    return list(yaml.safe_load((tmp_path / "inventories/shop/hosts.yml").read_text())["all"]["children"])
+
+
+def commands(found):
+    return {each["name"]: each["command"] for each in found["application_processes"]}
+
+
+def test_a_stock_project_gets_what_its_settings_lack(tmp_path):
+    shutil.copytree(ROOT / "molecule/projects/stock", tmp_path / "source")
+    subprocess.run([*GIT, "init", "--quiet", tmp_path / "source"], check=True)
+    found = written(tmp_path)
+    assert found["application_settings_module"] == "mysite.settings"
+    assert found["application_persistent_paths"] == ["db.sqlite3"]
+    assert found["application_settings"]["DEBUG"] is False
+    assert found["application_settings"]["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
+    assert found["application_settings"]["SECRET_KEY"] == "{{ application_secret_key }}"  # noqa: S105 - a reference
+    assert commands(found)["web"].startswith("gunicorn mysite.wsgi:application")
+    assert groups(tmp_path) == ["web"]
+
+
+def test_the_shape_of_cookiecutter_django_is_known(tmp_path):
+    shutil.copytree(ROOT / "molecule/projects/shop", tmp_path / "source")
+    subprocess.run([*GIT, "init", "--quiet", tmp_path / "source"], check=True)
+    found = written(tmp_path)
+    assert found["application_settings_module"] == "config.settings.production"
+    assert found["application_requirements_file"] == "requirements/production.txt"
+    assert found["application_media_folder"] == "shop/media"
+    assert found["application_environment"] == {
+        "DJANGO_ADMIN_URL": "admin/",
+        "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
+        "DJANGO_DEBUG": "false",
+        "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+    }
+    assert found["application_packages"] == ["redis-server"]
+    assert commands(found)["worker"].startswith("celery -A config.celery_app worker")
+    assert "flock --no-fork" in commands(found)["beat"]
+    assert groups(tmp_path) == ["web", "worker", "beat", "database"]
+
+
+def test_an_asgi_project_with_websockets_is_known(tmp_path):
+    shutil.copytree(ROOT / "molecule/projects/chat", tmp_path / "source")
+    (tmp_path / "source/uv.lock").write_text('name = "uvicorn"\n')
+    subprocess.run([*GIT, "init", "--quiet", tmp_path / "source"], check=True)
+    found = written(tmp_path)
+    assert commands(found)["web"].startswith("uvicorn chat.asgi:application --fd 3")
+    assert found["application_requirements_file"] == "uv.lock"
+    assert found["application_static_folder"] == "public"
+    assert found["nginx_static_url"] == "/assets/"
+    assert found["nginx_websockets_enabled"] is True
+
+
+def test_a_project_below_the_root_is_found(tmp_path, project):
+    project(folder="src")
+    assert written(tmp_path)["application_source_folder"] == "src"
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        (("uv.lock", "pyproject.toml", "requirements.txt"), "uv.lock"),
+        (("poetry.lock", "pyproject.toml"), "poetry.lock"),
+        (("requirements/base.txt", "requirements/production.txt"), "requirements/production.txt"),
+        (("requirements.txt", "pyproject.toml"), "requirements.txt"),
+        (("pyproject.toml",), "pyproject.toml"),
+    ],
+)
+def test_the_most_exact_requirements_are_chosen(tmp_path, project, files, chosen):
+    project(**{"shop/wsgi.py": "", **dict.fromkeys(files, "gunicorn\n")})
+    assert written(tmp_path)["application_requirements_file"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "value"),
+    [
+        ("import os\nos.environ['DJANGO_SECRET_KEY']", "DJANGO_SECRET_KEY", "{{ application_secret_key }}"),
+        ("ALLOWED = env.list('DJANGO_ALLOWED_HOSTS')", "DJANGO_ALLOWED_HOSTS", "{{ application_domain }}"),
+        ("HOST = config('POSTGRES_HOST', default='db')", "POSTGRES_HOST", "/run/postgresql"),
+        ("PASSWORD = os.getenv('DB_PASSWORD')", "DB_PASSWORD", "{{ vault_database_password }}"),
+        ("DEBUG = config('DEBUG', default=True, cast=bool)", "DEBUG", "false"),
+    ],
+)
+def test_a_well_known_variable_is_set(tmp_path, project, settings, variable, value):
+    project(settings)
+    assert written(tmp_path)["application_environment"][variable] == value
+
+
+def test_variables_that_must_be_set_are_listed_and_others_are_not(tmp_path, project):
+    project("KEY = env('STRIPE_KEY')\nURL = os.environ.get('SENTRY_DSN')\nMAIL = env.str('MAIL', default='x')\n")
+    done = init(tmp_path)
+    assert "STRIPE_KEY  (shop/settings.py:1)" in done.stdout
+    assert "SENTRY_DSN" not in done.stdout
+    assert "MAIL " not in done.stdout
+    assert "STRIPE_KEY" in (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
+
+
+def test_a_project_that_reads_a_broker_gets_one(tmp_path, project):
+    celery = "from celery import Celery\napp = Celery('shop')\n"
+    project("CELERY_BROKER_URL = env('CELERY_BROKER_URL')", **WSGI, **{"shop/celery.py": celery})
+    found = written(tmp_path)
+    assert found["application_broker_url"].startswith("amqp://")
+    assert commands(found)["worker"].startswith("celery -A shop.celery worker")
+    assert "beat" not in commands(found)
+    assert groups(tmp_path) == ["web", "worker", "broker"]
+
+
+def test_services_that_exist_are_used_instead_of_new_ones(tmp_path, project):
+    celery = "from celery import Celery\napp = Celery('shop')\n"
+    project("env('DATABASE_URL')", **WSGI, **{"shop/celery.py": celery})
+    found = written(tmp_path, "--database=postgres://db.example/shop", "--broker=redis://redis.example/3")
+    assert found["application_database_url"] == "postgres://db.example/shop"
+    assert found["application_broker_url"] == "redis://redis.example/3"
+    assert groups(tmp_path) == ["web", "worker"]
+
+
+def test_a_server_that_the_project_does_not_install_is_named(tmp_path, project):
+    project(**{"shop/wsgi.py": "", "requirements.txt": "django\n"})
+    assert "requirements.txt has no gunicorn" in init(tmp_path).stdout
+
+
+def test_asgi_alone_gets_an_asgi_server(tmp_path, project):
+    project(**ASGI)
+    assert commands(written(tmp_path))["web"].startswith("uvicorn shop.asgi:application --fd 3")
+
+
+def test_two_projects_do_not_share_a_database_of_redis(tmp_path, project):
+    project("env('REDIS_URL')")
+    other = tmp_path / "inventories/other/group_vars/all"
+    other.mkdir(parents=True)
+    (other / "application.yml").write_text('application_environment:\n  REDIS_URL: "redis://127.0.0.1:6379/0"\n')
+    assert written(tmp_path)["application_environment"]["REDIS_URL"] == "redis://127.0.0.1:6379/1"
+
+
+def test_secrets_are_generated_and_never_printed(tmp_path, project):
+    project("env('DATABASE_URL')")
+    done = init(tmp_path)
+    folder = tmp_path / "inventories/shop/.secrets"
+    values = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(values) == {"secret_key", "database_password"}
+    assert folder.stat().st_mode & 0o077 == 0
+    assert min(map(len, values.values())) >= 50
+    assert not [value for value in values.values() if value in done.stdout + done.stderr]
+
+
+def test_what_is_written_passes_the_check_before_a_run(tmp_path, project):
+    celery = "from celery import Celery\napp = Celery('shop')\n"
+    project("env('DATABASE_URL')\nMEDIA_ROOT = BASE_DIR / 'media'\n", **WSGI, **{"shop/celery.py": celery})
+    assert init(tmp_path).returncode == 0
+    (tmp_path / "check.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{validate_inventory: }]\n")
+    command = [f"{sys.executable.rpartition('/')[0]}/ansible-playbook", "-i", tmp_path / "inventories/shop"]
+    done = subprocess.run([*command, tmp_path / "check.yml"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_next_command_is_told(tmp_path, project):
+    project()
+    assert init(tmp_path).stdout.rstrip().endswith("make provision ENV=shop")
+
+
+def test_nothing_is_replaced(tmp_path, project):
+    project()
+    (tmp_path / "inventories/shop").mkdir(parents=True)
+    done = init(tmp_path)
+    assert done.returncode != 0
+    assert "shop exists, and nothing is replaced: edit it, or give another NAME" in done.stderr
+    assert not list((tmp_path / "inventories/shop").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "sentence"),
+    [
+        ({"manage.py": None}, [], "so it is no Django project: give another SOURCE="),
+        ({"requirements.txt": None}, [], "write down what the project needs"),
+        ({"shop/settings.py": None}, [], "The settings module, such as config.settings.production is not known: give"),
+        ({"shop/wsgi.py": None}, [], "such as config.wsgi:application is not known: give ENTRY="),
+        ({"one/manage.py": "", "two/manage.py": "", "manage.py": None}, [], "name one with FOLDER="),
+        ({"shop/settings.py": "x ="}, [], "cannot be read as Python"),
+        ({}, ["--settings=shop.prod"], "There is no settings module shop.prod"),
+        ({}, ["--folder=src"], "give its folder with FOLDER="),
+        ({}, ["--requirements=uv.lock"], "There is no uv.lock"),
+        ({}, ["--name=My shop"], "it must be a short name of lower-case letters"),
+        ({}, ["--domain=https://shop.example"], "it must be a host name"),
+        ({}, ["--source=/nowhere"], "There is no folder /nowhere"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence_and_nothing_is_written(tmp_path, project, files, options, sentence):
+    source = project(**WSGI)
+    for name, text in files.items():
+        if text is None:
+            (source / name).unlink()
+        else:
+            (source / name).parent.mkdir(exist_ok=True)
+            (source / name).write_text(text)
+    done = init(tmp_path, *options)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert done.stderr.rstrip().endswith("Nothing was written.")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "inventories/shop").exists()
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path, project):
+    shutil.rmtree(project() / ".git")
+    assert "is no git checkout, and a release is a commit" in init(tmp_path).stderr
+
+
+def test_a_domain_that_another_inventory_has_is_refused(tmp_path, project):
+    project()
+    other = tmp_path / "inventories/other/group_vars/all"
+    other.mkdir(parents=True)
+    (other / "project.yml").write_text("project_domain: shop.example\n")
+    assert "Another inventory has the domain shop.example" in init(tmp_path).stderr

@@ -1,0 +1,99 @@
+"""Which exact list of packages a file of requirements stands for, and what of it is said to be open."""
+
+from importlib import import_module
+
+import ansible.module_utils
+import pytest
+from repository import ROOT
+
+ansible.module_utils.__path__.append(str(ROOT / "ansible/plugins/module_utils"))
+requirements = import_module("ansible.module_utils.releases.requirements")
+records = import_module("ansible.module_utils.releases.records")
+PINNED = "django==5.2.1 \\\n    --hash=sha256:00\n"
+
+
+class Builds:
+    """What a build runs: programs that write `listed`, or fail and say why."""
+
+    root = "/srv/shop"
+
+    def __init__(self, folder, listed="", said=""):
+        self.folder, self.listed, self.said, self.words = folder, listed, said, []
+
+    def uv(self, attempt, *words, cwd):
+        return self.run(attempt, "uv", *words, cwd=cwd)
+
+    def run(self, attempt, *words, cwd, **environment):
+        self.words = [word for word in words if "=" not in word]
+        if not self.said:
+            (self.folder / requirements.LISTED).write_text(self.listed)
+        return bool(self.said), self.said
+
+
+def resolve(folder, name, text="", **options):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    builds = Builds(folder, **options)
+    found, warnings = requirements.resolve(builds, "1", str(folder), name)
+    return builds.words, found, warnings
+
+
+def test_a_compiled_list_is_taken_as_it_is(tmp_path):
+    words, found, warnings = resolve(tmp_path, "requirements.txt", PINNED)
+    assert (words, found, warnings) == ([], str(tmp_path / "requirements.txt"), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("uv.lock", ["uv", "export", "--frozen", "--no-dev", "--no-emit-project"]),
+        ("poetry.lock", ["/srv/shop/poetry/bin/poetry", "export"]),
+        ("pyproject.toml", ["uv", "pip", "compile"]),
+        ("requirements/production.txt", ["uv", "pip", "compile"]),
+    ],
+)
+def test_each_kind_of_file_becomes_a_list(tmp_path, name, begins):
+    words, found, _ = resolve(tmp_path, name, "django\n", listed=PINNED)
+    assert words[: len(begins)] == begins
+    assert found == str(tmp_path / ".requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "open_ones"),
+    [
+        ("requirements.txt", "Django>=5\n", "asgiref, django is"),
+        ("requirements.txt", "Django==5.2.1\n", "asgiref is"),
+        ("requirements.txt", "Django==5.2.1\nasgiref==3.9\n", None),
+        ("requirements.txt", "-r base.txt\nasgiref==3.9\n", None),
+        ("pyproject.toml", 'dependencies = ["django==5.2.1"]', "asgiref, django is"),
+        ("uv.lock", "", None),
+    ],
+)
+def test_versions_that_are_left_open_are_named(tmp_path, name, text, open_ones):
+    (tmp_path / "base.txt").write_text("Django==5.2.1\n")
+    *_, warnings = resolve(tmp_path, name, text, listed="asgiref==3.9\ndjango==5.2.1\n")
+    assert bool(warnings) == bool(open_ones)
+    assert not open_ones or f"leaves open which version of {open_ones}" in warnings[0]
+
+
+def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path):
+    said = (
+        "Using CPython 3.11.2\n  \u00d7 No solution found when resolving dependencies:\n"
+        "  ╰─▶ Because only django<=6 is available and you require django>=9,\n"
+        "      we can conclude it is impossible.\n"
+    )
+    with pytest.raises(records.Refused) as refused:
+        resolve(tmp_path, "requirements.txt", "django>=9\n", said=said)
+    assert str(refused.value) == (
+        "requirements.txt does not resolve: No solution found when resolving dependencies: Because only django<=6 is "
+        "available and you require django>=9, we can conclude it is impossible."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hashed"),
+    [(PINNED, True), ("django==5.2.1\n", False), (PINNED + "shop @ git+https://git.example/shop\n", False)],
+)
+def test_hashes_are_demanded_where_all_packages_can_have_them(tmp_path, text, hashed):
+    (tmp_path / "list.txt").write_text(text)
+    assert requirements.has_hashes(str(tmp_path / "list.txt")) is hashed
