@@ -369,8 +369,8 @@ class Project:
             )
             server = wanted.split("[")[0]
         command = {
-            "gunicorn": f"gunicorn {entry} --access-logfile - --forwarded-allow-ips '*'",
-            "uvicorn": f"uvicorn {entry} --fd 3 --proxy-headers --forwarded-allow-ips '*' "
+            "gunicorn": f"gunicorn {entry} --forwarded-allow-ips '*'",
+            "uvicorn": f"uvicorn {entry} --fd 3 --proxy-headers --forwarded-allow-ips '*' --no-access-log "
             "--timeout-graceful-shutdown 30",
             "daphne": f"daphne --fd 3 --proxy-headers {entry}",
         }[server]
@@ -482,7 +482,9 @@ class Project:
         if self.options.repository:
             source = {"application_source_repository": self.options.repository, **source}
         else:
-            source = {"application_source_path": str(self.options.source), **source}
+            # As it is from here, for whoever has both checkouts side by side.
+            way = os.path.relpath(self.options.source, (self.options.inventories / self.name).resolve())
+            source = {"application_source_path": f"{{{{ inventory_dir }}}}/{way}", **source}
         application = {
             **source,
             "application_requirements_file": self.requirements,
