@@ -32,10 +32,13 @@ def properties(unit, *names):
     return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
 
 
-def journal(unit):
-    """The last lines that the unit's latest process wrote, without what it wrote about our own questions."""
+def journal(unit, since=None):
+    """The last lines that the unit's latest process wrote, or all of them since a moment, without what they wrote about
+    our own questions."""
     invocation = properties(unit, "InvocationID").get("InvocationID")
     which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
+    if since:
+        which = [f"_SYSTEMD_UNIT={unit}", f"--since=@{int(since)}"]
     lines = run("journalctl", *which, "--lines=200", "--no-pager", "--output=cat").stdout.splitlines()
     return [line for line in lines if PROBE_ID not in line][-25:]
 
@@ -263,11 +266,15 @@ class Probe:
         """Wait for some good answers in a row."""
         unit = f"{slots.name}-web@{slot}.service"
         deadline = time.monotonic() + self.timeout_seconds
+        since = time.time() - 5
+        _, restarts = slots.states([unit])[unit]
         good, last = 0, "no answer"
         while good < READY_ANSWERS:
-            if time.monotonic() > deadline or not slots.is_active(unit):
+            # One that ended has been started again, and what it said is its predecessor's.
+            if time.monotonic() > deadline or slots.states([unit])[unit] != ("active", restarts):
                 raise Refused(
-                    f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.", journal(unit)
+                    f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.",
+                    journal(unit, since),
                 )
             last = self.ask(slots, slot)
             good = good + 1 if last == "200" else 0
