@@ -110,6 +110,7 @@ development: spa ## Test local development in a browser
 test: check development ## Everything: check, and booted hosts of two distributions
 	@$(MAKE) --no-print-directory molecule SCENARIO=default
 	@$(MAKE) --no-print-directory molecule SCENARIO=releases
+	@$(MAKE) --no-print-directory molecule SCENARIO=projects
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts

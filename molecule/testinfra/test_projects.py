@@ -171,6 +171,13 @@ def test_a_project_cannot_reach_the_database_of_another(host):
     assert 'no pg_hba.conf entry for host "[local]", user "chat", database "shop"' in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("database", "answers"), [("chat-reports", True), ("shop-reports", False)])
+def test_a_second_database_is_its_project_s(host, database, answers):
+    url = f"os.environ['DATABASE_URL'].replace('/chat?', '/{database}?')"
+    done = host.run("chat-manage shell --no-imports -c %s", f"import os, psycopg; psycopg.connect({url})")
+    assert (done.rc == 0) == answers
+
+
 # --- releases -------------------------------------------------------------------------------------------------------
 
 
