@@ -42,7 +42,7 @@ def sites(host):
 def play(name, playbook, *options):
     program = Path(sys.executable).with_name("ansible-playbook")
     command = [program, "-i", CACHE / "inventories" / name, f"ansible/{playbook}.yml", *options]
-    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default"}
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_FORCE_COLOR": "false"}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
