@@ -56,7 +56,8 @@ class Builds:
 
     def command(self, attempt, *words, **environment):
         """Run a step of the build, and keep what it says."""
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+        polite = ("nice", *words)
+        done = subprocess.run(polite, capture_output=True, text=True, check=False, env={**os.environ, **environment})
         said = done.stdout + done.stderr
         self.log(attempt, f"$ {' '.join(words)}\n{said}")
         if done.returncode:
