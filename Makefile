@@ -2,6 +2,8 @@
 ENV = local
 SCENARIO = default
 STATE =
+# The longest first: `make test` runs two at a time.
+SCENARIOS := releases default
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
@@ -15,7 +17,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance $(SCENARIOS:%=scenario-%)
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,9 +105,14 @@ development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
-test: check development ## Everything: check, and booted hosts of two distributions
-	@$(MAKE) --no-print-directory molecule SCENARIO=default
-	@$(MAKE) --no-print-directory molecule SCENARIO=releases
+test: check ## Everything: check, a browser, and booted hosts of two distributions
+	@molecule/shared/tools.sh hosts
+	@molecule/shared/tools.sh browser
+	@echo "Two at a time, each shown when it has ended: $(SCENARIOS), local development"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIOS:%=scenario-%) development
+
+$(SCENARIOS:%=scenario-%): scenario-%:
+	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
