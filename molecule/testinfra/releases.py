@@ -130,26 +130,16 @@ class Play:
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
-        self.lines = []
+        self.output = ""
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
-        # A task's line stays open until it is done, so characters are what tells that it began.
-        part = ""
-        while character := self.process.stdout.read(1):
-            part += character
-            if character == "\n" or part.endswith(" ... "):
-                self.lines.append(part)
-                part = ""
-        self.lines.append(part)
-
-    @property
-    def output(self):
-        return "".join(self.lines)
+        # As it comes: a task's name is written when it begins, the rest of its line when it has ended.
+        while part := os.read(self.process.stdout.fileno(), 65536):
+            self.output += part.decode(errors="replace")
 
     def wait(self, seconds=240):
         self.process.wait(seconds)
@@ -160,7 +150,6 @@ class Play:
         """Wait until a task begins for the given time."""
 
         def began():
-            # It begins where the line before it is closed; the callback writes its name first.
             return self.output.count(task) >= times or self.process.poll() is not None
 
         eventually(began, seconds=seconds, pause=0.02)

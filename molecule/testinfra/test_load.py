@@ -393,7 +393,7 @@ def test_the_load_sees_a_restart_that_closes_the_socket(host, visitor):
 
 # The release that serves, in the other slot, too.
 OPEN = """
-cd /srv/slipway && mkdir -p slots/{new} && rm -f slots/{new}/definitions
+cd /srv/slipway && mkdir -p slots/{new} && cp slots/{old}/definitions slots/{new}/definitions
 for link in release environment; do ln -sfn "$(readlink slots/{old}/$link)" slots/{new}/$link; done
 ln -sfn /run/slipway/{new}.sock slots/{new}/web.sock
 systemctl start slipway-web@{new}.socket slipway-web@{new}.service
