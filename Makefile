@@ -15,7 +15,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 
 contracts:
 	@molecule/shared/tools.sh
-	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development tests
+	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development --ignore=tests/heroku tests
 
 unit: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
@@ -103,7 +103,17 @@ development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
-test: check development ## Everything: check, and booted hosts of two distributions
+heroku: tests/heroku/node_modules/.package-lock.json ## Try the Heroku button with Heroku's own tool
+	@molecule/shared/tools.sh tests
+	@molecule/shared/tools.sh heroku
+	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/heroku
+
+tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
+	@molecule/shared/tools.sh spa
+	@echo "Installing Heroku's command line"
+	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
+
+test: check development heroku ## Everything: check, and booted hosts of two distributions
 	@$(MAKE) --no-print-directory molecule SCENARIO=default
 	@$(MAKE) --no-print-directory molecule SCENARIO=releases
 
