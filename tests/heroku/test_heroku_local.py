@@ -352,6 +352,8 @@ CLEANUP = "styleguide_example.authentication.tasks.login_failures_clear_expired"
 @pytest.fixture
 def task_under_way(released, dynos):
     """A task that waits for a table, and that table's lock."""
+    if dynos["worker"].process.poll() is not None:
+        dynos["worker"].start()
     eventually(lambda: released.broker.queues()["default"] == 0, seconds=30)
     with ExitStack() as lock:
         lock.enter_context(released.database.locked("axes_accessattempt"))
@@ -369,7 +371,6 @@ def test_a_task_that_ends_in_time_ends_once(released, dynos, task_under_way):
         task_under_way.close()
         assert ending.result() < SECONDS_TO_END
     assert released.broker.queues()["default"] == 0
-    dynos["worker"].start()
 
 
 def test_a_task_that_is_too_slow_goes_back_to_the_queue(released, dynos, task_under_way):
