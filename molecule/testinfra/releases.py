@@ -33,6 +33,7 @@ NEW_COLUMN = {
 CHANGES = {
     "good": (None, {"config/urls.py": "# good\n"}),
     "better": (None, {"config/urls.py": "# better\n"}),
+    "too much": (None, {"config/urls.py": "# too much\n"}),
     "import error": (None, {"config/wsgi.py": "raise ImportError('no such module')\n"}),
     "missing secret": (None, {"config/django/production.py": "import os\n\nos.environ['PAYMENT_KEY']\n"}),
     "unready": (None, UNREADY),
