@@ -2,6 +2,8 @@
 ENV = local
 SCENARIO = default
 STATE =
+# The longest first: `make test` runs two at a time.
+SCENARIOS := releases default projects
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
@@ -15,7 +17,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance $(SCENARIOS:%=scenario-%)
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +82,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 
 contracts:
 	@molecule/shared/tools.sh
-	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development tests
+	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development --ignore=tests/heroku tests
 
 unit: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
@@ -107,10 +109,23 @@ development: spa ## Test local development in a browser
 	@molecule/shared/tools.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
-test: check development ## Everything: check, and booted hosts of two distributions
-	@$(MAKE) --no-print-directory molecule SCENARIO=default
-	@$(MAKE) --no-print-directory molecule SCENARIO=releases
-	@$(MAKE) --no-print-directory molecule SCENARIO=projects
+heroku: tests/heroku/node_modules/.package-lock.json ## Try the Heroku button with Heroku's own tool
+	@molecule/shared/tools.sh tests
+	@molecule/shared/tools.sh heroku
+	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/heroku
+
+tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
+	@molecule/shared/tools.sh spa
+	@echo "Installing Heroku's command line"
+	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
+
+test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
+	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
+	@echo "Two at a time, each shown when it has ended: $(SCENARIOS) development heroku"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIOS:%=scenario-%) development heroku
+
+$(SCENARIOS:%=scenario-%): scenario-%:
+	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
@@ -132,4 +147,4 @@ lock: ## Compile the requirements again
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
 
 clean: down ## Also remove the base images and the tools
-	@rm -rf .cache .venv $(SPA)/dist $(SPA)/node_modules $(SPA)/src/client
+	@rm -rf .cache .venv tests/heroku/node_modules $(SPA)/dist $(SPA)/node_modules $(SPA)/src/client

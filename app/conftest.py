@@ -8,15 +8,19 @@ PASSWORD = "correct horse battery 9"  # noqa: S105
 
 
 class ApiClient(Client):
-    """A browser's view of the API: through a proxy that ends TLS."""
+    """A browser's view of the API: over HTTPS, unless a test says otherwise."""
+
+    scheme = "https"
 
     def __init__(self, *, enforce_csrf_checks: bool = True):
         super().__init__(
             enforce_csrf_checks=enforce_csrf_checks,
             HTTP_HOST="testserver",
-            HTTP_X_FORWARDED_PROTO="https",
             HTTP_SEC_FETCH_SITE="same-origin",
         )
+
+    def request(self, **request):
+        return super().request(**request | {"wsgi.url_scheme": self.scheme})
 
     def post_json(self, path: str, data: dict | None = None, **extra):
         return self.post(path, data or {}, content_type="application/json", **extra)

@@ -43,7 +43,8 @@ preload_app = True
 # The heartbeat file must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 timeout = 30
-graceful_timeout = 30
+# A platform kills 30 seconds after it asked for the end.
+graceful_timeout = 25
 # A guard against slow leaks; the jitter keeps workers from leaving together.
 max_requests = 10000
 max_requests_jitter = 1000
@@ -54,6 +55,8 @@ limit_request_line = 8190
 # Only a proxy on this machine may say that a request came over HTTPS. A unix socket is always
 # trusted: its file mode decides who connects. A platform's router needs FORWARDED_ALLOW_IPS.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+# The one header that proxies and routers set themselves, whatever the client sent.
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 
 # The proxy keeps the access log; the API logs one line per request itself.
 accesslog = None

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
-# Usage: tools.sh [hosts|tests|browser|spa]
+# Usage: tools.sh [hosts|tests|heroku|browser|spa]
 #   hosts    adds what booting hosts needs, and so wants root
 #   tests    what unit tests need
+#   heroku   what trying the Heroku button needs
 #   browser  what tests in a browser need
 #   spa      what building the example front end needs
 set -eu
@@ -29,6 +30,7 @@ tools="git:git ssh:openssh-client /usr/bin/python3:python3"
 case "${1:-}" in
 hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
 tests) tools="$tools pg_virtualenv:postgresql" ;;
+heroku) tools="$tools pg_virtualenv:postgresql openssl:openssl /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server" ;;
 browser)
     tools="$tools certutil:libnss3-tools openssl:openssl"
     # Any of them serves. Ubuntu's own package only fetches a snap.
@@ -58,9 +60,22 @@ if [ -n "$missing" ]; then
         echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/slipway.conf
         ;;
     esac
+    # Nor may a broker start: not now, and below, not at the next boot.
+    case "$missing" in *" rabbitmq-server"*)
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+            printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+            chmod 0755 /usr/sbin/policy-rc.d
+        fi
+        ;;
+    esac
     # shellcheck disable=SC2086  # one word each
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >"$log" 2>&1 ||
         refuse "apt could not install$missing: $(tail -3 "$log")"
+    case "$missing" in *" rabbitmq-server"*)
+        systemctl --quiet disable rabbitmq-server.service epmd.service epmd.socket 2>/dev/null || true
+        ;;
+    esac
     rm -f "$log"
 fi
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from support import eventually
 
 ROOT = Path(__file__).parents[2]
-GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
+GIT = ["git", "-c", "safe.directory=*", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
 NICKNAME = """\
 from django.db import migrations, models
 
@@ -24,28 +24,35 @@ class Migration(migrations.Migration):
 ADD = 'AddField("user", "nickname", models.CharField(max_length=20, null=True))'
 DROP = 'RemoveField("user", "nickname")'
 FIELD = "    nickname = models.CharField(max_length=20, null=True)\n    objects = "
+UNREADY = {"styleguide_example/health/apis.py": lambda text: text.replace("HTTP_200_OK", "HTTP_418_IM_A_TEAPOT")}
+NEW_COLUMN = {
+    "styleguide_example/users/migrations/0002_nickname.py": ("0001_initial", ADD),
+    "styleguide_example/users/models.py": lambda text: text.replace("    objects = ", FIELD, 1),
+}
 # What each release changes: the one it builds on, files to append to, files to write, text to replace.
 CHANGES = {
     "good": (None, {"config/urls.py": "# good\n"}),
     "better": (None, {"config/urls.py": "# better\n"}),
+    "too much": (None, {"config/urls.py": "# too much\n"}),
     "import error": (None, {"config/wsgi.py": "raise ImportError('no such module')\n"}),
     "missing secret": (None, {"config/django/production.py": "import os\n\nos.environ['PAYMENT_KEY']\n"}),
-    "unready": (
+    "unready": (None, UNREADY),
+    "fading": (
         None,
-        {"styleguide_example/health/apis.py": lambda text: text.replace("HTTP_200_OK", "HTTP_418_IM_A_TEAPOT")},
+        {
+            "styleguide_example/health/apis.py": lambda text: (
+                "import time\n"
+                + text.replace("status.HTTP_200_OK", "(200 if time.monotonic() < BEGAN + 8 else 418)")
+                + "\n\nBEGAN = time.monotonic()\n"
+            )
+        },
     ),
     "crash": (None, {"config/wsgi.py": "import os, threading\nthreading.Timer(5, os._exit, [3]).start()\n"}),
     "bad migration": (
         None,
         {"styleguide_example/users/migrations/0002_bad.py": ("0001_initial", "RunSQL('SELECT 1/0')")},
     ),
-    "new column": (
-        None,
-        {
-            "styleguide_example/users/migrations/0002_nickname.py": ("0001_initial", ADD),
-            "styleguide_example/users/models.py": lambda text: text.replace("    objects = ", FIELD, 1),
-        },
-    ),
+    "new column": (None, NEW_COLUMN),
     "dropped column": (
         "new column",
         {
@@ -60,11 +67,11 @@ def git(folder, *words):
     return subprocess.run([*GIT, "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def make_source(folder):
-    """A clone of this repository with a tag for each of CHANGES; returns the release names by tag."""
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+def make_source(folder, all_changes=CHANGES):
+    """A clone of this repository with a tag for each of the changes; returns the release names by tag."""
+    subprocess.run([*GIT, "clone", "--quiet", str(ROOT), str(folder)], check=True)
     names = {"head": git(folder, "rev-parse", "HEAD")[:12]}
-    for name, (base, changes) in CHANGES.items():
+    for name, (base, changes) in all_changes.items():
         git(folder, "checkout", "--quiet", "--detach", names[base or "head"])
         for path, change in changes.items():
             file = folder / "app" / path
@@ -79,6 +86,7 @@ def make_source(folder):
         git(folder, "commit", "--quiet", "-m", name)
         git(folder, "tag", name.replace(" ", "-"))
         names[name] = git(folder, "rev-parse", "HEAD")[:12]
+    git(folder, "checkout", "--quiet", "--detach", names["head"])
     return names
 
 
@@ -123,26 +131,16 @@ class Play:
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
-        self.lines = []
+        self.output = ""
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
-        # A task's line stays open until it is done, so characters are what tells that it began.
-        part = ""
-        while character := self.process.stdout.read(1):
-            part += character
-            if character == "\n" or part.endswith(" ... "):
-                self.lines.append(part)
-                part = ""
-        self.lines.append(part)
-
-    @property
-    def output(self):
-        return "".join(self.lines)
+        # As it comes: a task's name is written when it begins, the rest of its line when it has ended.
+        while part := os.read(self.process.stdout.fileno(), 65536):
+            self.output += part.decode(errors="replace")
 
     def wait(self, seconds=240):
         self.process.wait(seconds)
@@ -153,7 +151,6 @@ class Play:
         """Wait until a task begins for the given time."""
 
         def began():
-            # It begins where the line before it is closed; the callback writes its name first.
             return self.output.count(task) >= times or self.process.poll() is not None
 
         eventually(began, seconds=seconds, pause=0.02)
@@ -195,8 +192,12 @@ class Cluster:
     @property
     def now(self):
         """The tag of what the first host serves, or None for another release."""
-        release = look(self.hosts[0])["release"]
-        return next((tag for tag, name in self.names.items() if name == release), None)
+        return next((tag for tag, name in self.names.items() if name == self.released), None)
+
+    @property
+    def released(self):
+        """The name of the release that the first host serves."""
+        return look(self.hosts[0])["release"]
 
     @property
     def others(self):

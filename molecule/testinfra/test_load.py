@@ -16,6 +16,7 @@ from pathlib import Path
 import inventory
 import pytest
 from load import Load, Visitor, account, flood, remove_accounts, summary
+from releases import NEW_COLUMN, UNREADY, make_source
 from support import Site, eventually, processes, query, slot
 
 ROOT = Path(__file__).parents[2]
@@ -33,15 +34,6 @@ INTERVAL = (
     "ON task.interval_id = schedule.id WHERE task.name = 'sessions-clear-expired'"
 )
 
-MODEL = "styleguide_example/users/models.py"
-MIGRATION = """
-from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    dependencies = [("users", "0001_initial")]
-    operations = [migrations.AddField("loginrecord", "note", models.TextField(null=True))]
-"""
 CRASH = """
 import os, threading, time
 
@@ -56,25 +48,19 @@ def crash():
 
 threading.Thread(target=crash, daemon=True).start()
 """
-# Each commit: the one it comes after, and the shell command that makes it, in the project's folder.
 COMMITS = {
-    "one": ("start", "echo '# one' >> config/urls.py"),
-    "wide": (
-        "one",
-        f"cat > styleguide_example/users/migrations/0002_loginrecord_note.py && "
-        f"sed -i 's/^    request_id = .*/&\\n    note = models.TextField(null=True)/' {MODEL}",
-    ),
-    "two": ("wide", "echo '# two' >> config/urls.py"),
-    "unready": ("two", "sed -i 's/HTTP_200_OK/HTTP_418_IM_A_TEAPOT/' styleguide_example/health/apis.py"),
-    "crashing": ("two", "cat >> config/wsgi.py"),
+    "one": (None, {"config/urls.py": "# one\n"}),
+    "wide": ("one", NEW_COLUMN),
+    "two": ("wide", {"config/urls.py": "# two\n"}),
+    "unready": ("two", UNREADY),
+    "crashing": ("two", {"config/wsgi.py": CRASH}),
 }
-CONTENT = {"wide": MIGRATION, "crashing": CRASH}
 
 # What is done during the load, in this order: a commit to deploy, or a rollback.
 CHANGES = [
-    *("one", "start", "one", "rollback", "one", "start", "one", "unready"),
+    *("one", "head", "one", "rollback", "one", "head", "one", "unready"),
     *("wide", "two", "rollback", "two", "wide", "two", "crashing"),
-    *("wide", "rollback", "wide", "two", "rollback to start"),
+    *("wide", "rollback", "wide", "two", "rollback to head"),
 ]
 REFUSED = {"unready", "crashing"}
 
@@ -147,22 +133,7 @@ def each_host(host):
 def commits(tmp_path_factory):
     """A clone of this repository with commits to release: its folder, and a reference for each name."""
     folder = tmp_path_factory.mktemp("source") / "clone"
-    words = ["-c", "user.name=Load", "-c", "user.email=load@example.com", "-c", "safe.directory=*"]
-
-    def git(*arguments, where=folder):
-        command = ["git", *words, "-C", where, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    git("clone", "--quiet", "--shared", ROOT, folder, where=ROOT)
-    references = {"start": git("rev-parse", "HEAD")}
-    for name, (parent, command) in COMMITS.items():
-        git("checkout", "--quiet", references[parent])
-        content = CONTENT.get(name, "")
-        subprocess.run(command, shell=True, cwd=folder / "app", input=content, text=True, check=True)  # noqa: S602
-        git("add", "--all")
-        git("commit", "--quiet", "--message", name)
-        references[name] = git("rev-parse", "HEAD")
-    return folder, references
+    return folder, make_source(folder, COMMITS)
 
 
 def web_hosts(config):
@@ -173,8 +144,8 @@ def play(name, host, commits, grace_seconds=GRACE_SECONDS):
     """Make one change to all hosts, as an operator would."""
     folder, references = commits
     values = {"application_source_path": str(folder), "application_grace_seconds": grace_seconds}
-    if name == "rollback to start":
-        values["application_rollback_release"] = references["start"][:12]
+    if name == "rollback to head":
+        values["application_rollback_release"] = references["head"]
         values["application_reverse_migrations_enabled"] = True
     elif name != "rollback":
         values["application_source_ref"] = references[name]
@@ -393,7 +364,7 @@ def test_requests_in_the_queue_of_the_old_release_are_answered(host, visitor, ru
     """With next to no time of grace, they still wait there when the old release is about to stop."""
     ends = []
     serving = host.check_output("basename $(readlink -f /srv/slipway/current/release)")
-    name = "one" if commits[1]["start"].startswith(serving) else "start"
+    name = "one" if commits[1]["head"] == serving else "head"
     deploy = threading.Thread(target=lambda: ends.append(play(name, host, commits, grace_seconds=1)))
     deploy.start()
     socket = f"/run/slipway/{OTHER[slot(host)]}.sock"
@@ -422,7 +393,7 @@ def test_the_load_sees_a_restart_that_closes_the_socket(host, visitor):
 
 # The release that serves, in the other slot, too.
 OPEN = """
-cd /srv/slipway && mkdir -p slots/{new} && rm -f slots/{new}/definitions
+cd /srv/slipway && mkdir -p slots/{new} && cp slots/{old}/definitions slots/{new}/definitions
 for link in release environment; do ln -sfn "$(readlink slots/{old}/$link)" slots/{new}/$link; done
 ln -sfn /run/slipway/{new}.sock slots/{new}/web.sock
 systemctl start slipway-web@{new}.socket slipway-web@{new}.service

@@ -1,12 +1,17 @@
 """Releases of several hosts: whatever fails or is killed, what serves is healthy, alone and truthfully recorded."""
 
+import contextlib
+import hashlib
 import json
+import threading
 import time
+import zlib
 
 import inventory
 import pytest
-from releases import Cluster, look, make_source
-from support import Site, eventually
+from load import account, remove_accounts
+from releases import Cluster, git, look, make_source
+from support import Site, eventually, query
 
 pytestmark = [pytest.mark.destructive, pytest.mark.releases]
 
@@ -17,6 +22,7 @@ BROKEN = {
     "missing secret": "PAYMENT_KEY",
     "bad migration": "division by zero",
     "unready": "not ready within 5 s",
+    "fading": "became unhealthy after the switch: 418",
     "crash": "after the switch",
 }
 # Where the controller is killed: the task that has just begun, and for the how many-th time.
@@ -30,25 +36,35 @@ MOMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(request, tmp_path_factory):
-    """All web hosts, on the latest commit."""
+    """All web hosts, which run the latest commit at the end."""
     hosts = [machine for machine in request.config.machines if "web" in inventory.groups(machine)]
     sites = [Site.on(host) for host in hosts]
     source = tmp_path_factory.mktemp("source") / "clone"
-    return Cluster(request.config.getoption("ansible_inventory"), hosts, sites, source, make_source(source))
+    cluster = Cluster(request.config.getoption("ansible_inventory"), hosts, sites, source, make_source(source))
+    yield cluster
+    make_good(cluster)
+    assert cluster.deploy("head").process.returncode == 0
 
 
 @pytest.fixture
 def base(cluster):
     """The hosts on one good release that brings no migration."""
-    if cluster.now not in GOOD or not cluster.serves(cluster.now):
-        back = {"application_rollback_release": cluster.names["head"], "application_reverse_migrations_enabled": True}
-        done = cluster.rollback(**back)
-        if done.process.returncode:
-            done = cluster.deploy("head")
-        assert done.process.returncode == 0, done.output
+    make_good(cluster)
     return cluster
+
+
+def make_good(cluster):
+    if cluster.now in GOOD and cluster.serves(cluster.now):
+        return
+    here = look(cluster.hosts[0])["releases"]
+    release = next((cluster.names[name] for name in GOOD if cluster.names[name] in here), cluster.names["head"])
+    back = {"application_rollback_release": release, "application_reverse_migrations_enabled": True}
+    done = cluster.rollback(**back)
+    if done.process.returncode:
+        done = cluster.deploy("head")
+    assert done.process.returncode == 0, done.output
 
 
 def test_a_deploy_releases_everywhere(base):
@@ -70,8 +86,89 @@ def test_a_broken_release_leaves_the_old_one_serving(base, name):
     assert base.names[name] not in look(base.hosts[0])["releases"]
 
 
-def test_a_host_that_fails_brings_all_back(base):
-    """The first host has switched when the last one finds its disk full."""
+@pytest.mark.parametrize("kind", ["repository", "tarball", "checkout with changes"])
+def test_a_release_comes_from(base, kind, tmp_path):
+    name = base.others[0]
+    commit = base.names[name]
+    if kind == "repository":
+        source = {"application_source_repository": f"file://{base.source}", "application_source_ref": name}
+    elif kind == "tarball":
+        tarball = tmp_path / "release.tar.gz"
+        git(base.source, "archive", "--format=tar.gz", "--prefix=shop/", f"--output={tarball}", commit)
+        source = {"application_source_archive": str(tarball)}
+        commit = hashlib.sha256(tarball.read_bytes()).hexdigest()[:12]
+    else:
+        checkout = tmp_path / "checkout"
+        git(tmp_path, "clone", "--quiet", str(base.source), str(checkout))
+        git(checkout, "checkout", "--quiet", commit)
+        (checkout / "app/config/not_committed.py").write_text("# new\n")
+        source = {"application_source_path": str(checkout), "application_uncommitted_enabled": True}
+    done = base.start("deploy", **source).wait()
+    assert done.process.returncode == 0, done.output
+    assert base.released.startswith(commit)
+    base.names[kind] = base.released
+    base.require(kind, kind="deploy")
+    if kind == "checkout with changes":
+        assert base.hosts[0].file("/srv/slipway/current/release/config/not_committed.py").exists
+
+
+def test_the_newest_releases_are_kept_and_nothing_else_of_the_old_ones(base):
+    start, (one, two) = base.now, base.others
+    host = base.hosts[0]
+    assert base.deploy(one).process.returncode == 0
+    # By record: neither names nor time stamps count.
+    host.check_output("touch -d 2001-01-01 /srv/slipway/releases/%s && mkdir /srv/slipway/venvs/left", base.names[one])
+    done = base.deploy(two, application_retention_count=2)
+    assert done.process.returncode == 0, done.output
+    assert look(host)["releases"] == sorted([base.names[one], base.names[two]])
+    assert base.names[start] not in look(host)["releases"]
+    assert host.check_output("ls /srv/slipway/venvs").splitlines() == [
+        host.check_output("basename $(readlink -f /srv/slipway/current/release/.venv)")
+    ]
+    assert base.rollback().process.returncode == 0
+    base.require(one, kind="rollback")
+
+
+HOOKS = {
+    "before_migrate": "",
+    "before_switch": "",
+    "after_switch": "- ansible.builtin.fail: {msg: the chat is down}",
+    "after_failure": "- ansible.builtin.fail: {msg: the chat is down}",
+}
+HOOK = """\
+---
+- ansible.builtin.shell: printf '%s\\n' "{name} {{{{ deployment.change }}}} {{{{ deployment.release }}}}" >> /run/hooks
+{more}
+"""
+
+
+@pytest.mark.parametrize("fails", [None, "before_migrate", "before_switch"])
+def test_hooks_run_in_order_and_only_those_before_the_switch_can_stop_it(base, fails, tmp_path):
+    before, name = base.now, base.others[0]
+    for hook, more in HOOKS.items():
+        text = HOOK.format(name=hook, more="- ansible.builtin.fail: {msg: not today}" if hook == fails else more)
+        (tmp_path / f"{hook}.yml").write_text(text)
+    try:
+        done = base.deploy(name, application_hooks_path=str(tmp_path))
+        ran = [host.check_output("cat /run/hooks").splitlines() for host in base.hosts]
+    finally:
+        for host in base.hosts:
+            host.run("rm -f /run/hooks")
+    wanted = {
+        None: ["before_migrate", "before_switch", "after_switch"],
+        "before_migrate": ["before_migrate", "after_failure"],
+        "before_switch": ["before_migrate", "before_switch", "after_failure"],
+    }[fails]
+    assert ran == [[f"{hook} deploy {base.names[name]}" for hook in wanted]] * len(base.hosts), done.output
+    assert (done.process.returncode == 0) == (fails is None), done.output
+    if fails:
+        assert "not today" in done.output
+        base.require(before, kind="deploy", result="failed", why="not today")
+    else:
+        base.require(name, kind="deploy")
+
+
+def test_a_full_disk_on_one_host_leaves_all_as_they_were(base):
     last, before = base.hosts[-1], base.now
     # Little room above the releases, so that nothing else of the host suffers.
     last.check_output(
@@ -80,7 +177,7 @@ def test_a_host_that_fails_brings_all_back(base):
         " -o lowerdir=/srv/slipway/releases,upperdir=/tmp/small/upper,workdir=/tmp/small/work"
     )
     try:
-        done = base.deploy(base.others[0])
+        done = base.deploy("too much")
     finally:
         last.check_output("umount /srv/slipway/releases /tmp/small && rmdir /tmp/small")
     assert done.process.returncode != 0
@@ -114,6 +211,64 @@ def test_migrations_run_once_and_are_shown_first(base):
     base.require("new column", kind="deploy")
     ran = [look(host)["history"][-1]["migrations"] for host in base.hosts]
     assert sorted(ran) == sorted([["users.0002_nickname"]] + [[]] * (len(base.hosts) - 1))
+
+
+@contextlib.contextmanager
+def held(host, statement):
+    """Somebody else's transaction with this lock, on the database of the application."""
+    sql = f"/* holds */ BEGIN; {statement}; SELECT pg_sleep(120)"
+    holder = threading.Thread(target=lambda: query(host, sql))
+    holder.start()
+    found = "FROM pg_stat_activity WHERE query LIKE '/* holds */%'"
+    try:
+        eventually(lambda: query(host, f"SELECT count(*) {found} AND wait_event = 'PgSleep'")["rows"][0][0], seconds=20)
+        yield
+    finally:
+        query(host, f"SELECT pg_terminate_backend(pid) {found}")
+        holder.join()
+
+
+@pytest.fixture
+def cookie(base):
+    """Of a person who is logged in."""
+    host = base.hosts[0]
+    yield base.sites[0].login(account(host)).session_cookie
+    remove_accounts(host)
+
+
+def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base, cookie):
+    host, site, before = base.hosts[0], base.sites[0], base.now
+    patience = {"application_migration_lock_timeout_seconds": 1, "application_migration_attempts_count": 2}
+    with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
+        running = base.start_deploy("new column", **patience)
+        running.reaches("| Migrate")
+        slowest = 0
+        while running.process.poll() is None:
+            began = time.monotonic()
+            assert site.get("/api/auth/me/", cookie=cookie).status == 200
+            slowest = max(slowest, time.monotonic() - began)
+        running.wait()
+    assert running.process.returncode != 0
+    assert "did not get the lock it needs in 2 attempts" in " ".join(running.output.split())
+    # Requests stood behind the migration for as long as it may wait, and no longer.
+    assert 0.5 < slowest < 5
+    base.require(before, kind="deploy", result="failed")
+
+
+def test_a_migration_waits_while_another_one_runs(base):
+    host = base.hosts[0]
+    lock = zlib.crc32(b"django-migrations")
+    with held(host, f"SELECT pg_advisory_lock({lock})"):
+        running = base.start_deploy("new column")
+        running.reaches("| Migrate")
+        waiting = (
+            "grep -l 'Another run migrates' /srv/slipway/logs/* || journalctl -u 'slipway-release@*' -g 'Another run'"
+        )
+        eventually(lambda: host.run(waiting).rc == 0, seconds=30)
+        assert running.process.poll() is None
+        assert "0002" not in host.check_output("slipway-manage showmigrations users")
+    assert running.wait().process.returncode == 0, running.output
+    base.require("new column", kind="deploy")
 
 
 def test_a_migration_that_breaks_the_running_release_is_refused(base):

@@ -249,6 +249,8 @@ class Release:
     def decide(self, slot, other, record):
         """Keep what a killed run switched to when it is healthy; else return to what was good before."""
         try:
+            # After a boot it may only just be starting.
+            self.slots.require_ready(slot, self.probe)
             self.slots.complete(slot, self.probe)
         except Refused as refused:
             good = (self.history.line() or [{}])[-1]

@@ -3,14 +3,27 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from config.env import broker, file, integer
+from config.env import boolean, broker, file, integer, stop
 from config.settings.sessions import SESSION_CLEANUP_INTERVAL_SECONDS
 
 CELERY_BROKER_URL = broker("CELERY_BROKER_URL")
 
-if urlsplit(CELERY_BROKER_URL).scheme == "amqps":
+_scheme = urlsplit(CELERY_BROKER_URL).scheme
+_authorities = file("CELERY_BROKER_CA_FILE")
+# Set false for a platform's rediss:// that signs its own certificate, on a network that you trust.
+_verified = boolean("CELERY_BROKER_TLS_VERIFY", default=True)
+if not _verified and _scheme != "rediss":
+    stop("CELERY_BROKER_TLS_VERIFY", "can be false for rediss:// only. Remove it.")
+
+if _scheme == "amqps":
     # None stands for the name in the URL. Without it a certificate for any name would do.
-    CELERY_BROKER_USE_SSL = {"ca_certs": file("CELERY_BROKER_CA_FILE"), "server_hostname": None}
+    CELERY_BROKER_USE_SSL = {"ca_certs": _authorities, "server_hostname": None}
+elif _scheme == "rediss":
+    CELERY_BROKER_USE_SSL = {
+        "ssl_ca_certs": _authorities,
+        "ssl_cert_reqs": "required" if _verified else "none",
+        "ssl_check_hostname": _verified,
+    }
 
 CELERY_TASK_DEFAULT_QUEUE = "default"
 # Nothing reads results, so none are kept, and there is nothing of theirs to clean up.
@@ -49,7 +62,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 # structlog's settings apply; see config/settings/logging.py.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
-if urlsplit(CELERY_BROKER_URL).scheme in ("amqp", "amqps"):
+if _scheme in ("amqp", "amqps"):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
     # A direct exchange cannot carry the delayed delivery that quorum queues need for retries.

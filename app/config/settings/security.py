@@ -2,8 +2,8 @@
 
 from config.env import boolean, integer
 
-# The proxy sets this header itself and drops the client's.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Whether a request came over HTTPS is what gunicorn says, which knows who connected and so whom
+# to believe: see forwarded_allow_ips. SECURE_PROXY_SSL_HEADER would believe everybody.
 SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = integer("SECURE_HSTS_SECONDS", default=31536000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)

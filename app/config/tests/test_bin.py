@@ -1,5 +1,6 @@
 """The processes of the Procfile, started as a server starts them: from another folder."""
 
+import http.client
 import os
 import signal
 import socket
@@ -80,6 +81,35 @@ def test_web_with_a_bad_value_stops_before_it_is_ready(address):
     assert process.returncode == 1
     assert "Configuration: ALLOWED_HOSTS " in errors
     assert "Traceback" not in errors + output
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("*", 200), ("192.0.2.1", 301)])
+def test_only_a_trusted_proxy_may_say_that_a_request_came_over_https(trusted, status):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(  # noqa: S603
+        [settings.BASE_DIR / "bin/web"],
+        env=environment(PORT=str(port), WEB_CONCURRENCY="1", FORWARDED_ALLOW_IPS=trusted),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        give_up = time.monotonic() + 20
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            headers = {"Host": "api.example.com", "X-Forwarded-Proto": "https"}
+            try:
+                connection.request("GET", "/health/live/", headers=headers)
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+        assert connection.getresponse().status == status
+        connection.close()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
+import ssl
+import sys
+
 import pytest
 from celery.app.defaults import DEFAULTS
 from kombu import Connection
 from kombu.transport.redis import Channel as RedisChannel
+from redis import SSLConnection
 
-from config.tests.test_settings import read
+from config.tests.test_settings import read, run
 
 _CELERY = "{name: getattr(s, name) for name in dir(s) if name.startswith('CELERY_')}"
 _JSON = f"json.loads(json.dumps({_CELERY}, default=str))"
@@ -50,6 +54,22 @@ def test_a_broker_over_tls_must_prove_its_name(authority):
     with pytest.raises(ConnectionRefusedError):
         connection.transport.establish_connection()
     assert connection.ssl["server_hostname"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("verify", "mode"), [("true", "required"), ("false", "none")])
+def test_redis_over_tls_must_prove_its_name_unless_told_otherwise(verify, mode):
+    given = {"CELERY_BROKER_URL": "rediss://:p@h:1", "CELERY_BROKER_TLS_VERIFY": verify}
+    secured = read("s.CELERY_BROKER_USE_SSL", **given)
+    context = SSLConnection(**secured)
+    assert (secured["ssl_cert_reqs"], context.check_hostname) == (mode, verify == "true")
+    assert context.cert_reqs == {"required": ssl.CERT_REQUIRED, "none": ssl.CERT_NONE}[mode]
+
+
+def test_rabbitmq_over_tls_always_proves_its_name():
+    given = {"CELERY_BROKER_URL": "amqps://u:p@h/1", "CELERY_BROKER_TLS_VERIFY": "false"}
+    result = run(sys.executable, "-c", "from config.settings import celery", **given)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Configuration: CELERY_BROKER_TLS_VERIFY can be false for ")
 
 
 def test_the_interval_of_the_cleanups_is_settable():

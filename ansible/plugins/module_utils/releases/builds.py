@@ -61,8 +61,9 @@ class Builds:
 
     def run(self, attempt, *words, cwd=None, **environment):
         """Run a step of the build, and keep what it says."""
+        polite = ("nice", *words)
         variables = {**os.environ, **environment}
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=variables, cwd=cwd)
+        done = subprocess.run(polite, capture_output=True, text=True, check=False, env=variables, cwd=cwd)
         said = done.stdout + done.stderr
         self.log(attempt, f"$ {' '.join(words)}\n{said}")
         return done.returncode, said

@@ -186,6 +186,10 @@ class Slots:
         """Start the slot's web processes beside the others, and wait until they are ready."""
         with open(self.path(slot, "definitions"), "w") as file:
             file.write(self.definitions())
+        self.require_ready(slot, probe)
+
+    def require_ready(self, slot, probe):
+        """Start the slot's web processes unless they run, and wait until they are ready."""
         if "web" in self.processes:
             self.start(f"{self.name}-web@{slot}.socket")
             self.start(f"{self.name}-web@{slot}.service")
@@ -207,8 +211,6 @@ class Slots:
         for unit in self.units(slot):
             if not self.is_active(unit):
                 self.start(unit)
-        if "web" in self.processes:
-            probe.await_readiness(self, slot)
         probe.watch(self, slot)
 
     def abandon(self, slot, old):

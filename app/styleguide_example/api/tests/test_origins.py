@@ -4,7 +4,6 @@ from itertools import product
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.test import Client
 from structlog.testing import capture_logs
 
 from conftest import PASSWORD, ApiClient
@@ -70,9 +69,11 @@ def expected_status(method: str, path: str, credential: str, headers: dict) -> i
 
 
 @pytest.fixture
-def browser() -> Client:
+def browser() -> ApiClient:
     """Sends only the headers that the test names."""
-    return Client(HTTP_HOST="api.example.com", HTTP_X_FORWARDED_PROTO="https")
+    client = ApiClient()
+    client.defaults = {"HTTP_HOST": "api.example.com"}
+    return client
 
 
 @pytest.mark.parametrize("credential", PASSES_WITHOUT)

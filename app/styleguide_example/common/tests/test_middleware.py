@@ -19,7 +19,8 @@ def test_an_id_that_could_harm_a_log_is_replaced(api, given):
 
 
 def test_plain_http_is_redirected(api):
-    answer = api.get("/health/live/", headers={"X-Forwarded-Proto": "http"})
+    api.scheme = "http"
+    answer = api.get("/health/live/", headers={"X-Forwarded-Proto": "https"})
     assert (answer.status_code, answer.headers["Location"]) == (
         301,
         "https://testserver/health/live/",
