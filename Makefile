@@ -2,8 +2,7 @@
 ENV = local
 SCENARIO = default
 STATE =
-# The longest first: `make test` runs two at a time.
-SCENARIOS := releases default
+SCENARIOS := default releases
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
@@ -117,8 +116,7 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 
 test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
 	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: $(SCENARIOS) development heroku"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIOS:%=scenario-%) development heroku
+	@$(MAKE) --no-print-directory development heroku $(SCENARIOS:%=scenario-%)
 
 $(SCENARIOS:%=scenario-%): scenario-%:
 	@$(MAKE) --no-print-directory molecule SCENARIO=$*
