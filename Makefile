@@ -2,7 +2,6 @@
 ENV = local
 SCENARIO = default
 STATE =
-SCENARIOS := default releases
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
@@ -16,7 +15,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance $(SCENARIOS:%=scenario-%)
+.PHONY: help up down provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,12 +113,9 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
-test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
-	@$(MAKE) --no-print-directory development heroku $(SCENARIOS:%=scenario-%)
-
-$(SCENARIOS:%=scenario-%): scenario-%:
-	@$(MAKE) --no-print-directory molecule SCENARIO=$*
+test: check development heroku ## Everything: check, a browser, Heroku, and booted hosts of two distributions
+	@$(MAKE) --no-print-directory molecule SCENARIO=default
+	@$(MAKE) --no-print-directory molecule SCENARIO=releases
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
