@@ -2,8 +2,6 @@
 ENV = local
 SCENARIO = default
 STATE =
-# The longest first: `make test` runs two at a time.
-SCENARIOS := releases default projects
 BIN := .venv/bin
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
@@ -17,7 +15,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance $(SCENARIOS:%=scenario-%)
+.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,13 +117,10 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
-test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: $(SCENARIOS) development heroku"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIOS:%=scenario-%) development heroku
-
-$(SCENARIOS:%=scenario-%): scenario-%:
-	@$(MAKE) --no-print-directory molecule SCENARIO=$*
+test: check development heroku ## Everything: check, a browser, Heroku, and booted hosts of two distributions
+	@$(MAKE) --no-print-directory molecule SCENARIO=default
+	@$(MAKE) --no-print-directory molecule SCENARIO=projects
+	@$(MAKE) --no-print-directory molecule SCENARIO=releases
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts

@@ -83,7 +83,15 @@ while number < {count}:
     for number in range(number, {count} if over else min(number + {group}, {count})):
         name = "{prefix}%04d" % number
         arguments = {{"record_id": str(uuid4()), "user_id": user.id, "request_id": name}}
-        login_record.apply_async(task_id=name, kwargs={{**arguments, "occurred_at": timezone.now().isoformat()}})
+        arguments["occurred_at"] = timezone.now().isoformat()
+        while True:
+            # What the broker did not confirm in time is sent again, as the same task.
+            try:
+                login_record.apply_async(task_id=name, kwargs=arguments)
+                break
+            except Exception as problem:
+                print(type(problem).__name__, file=sys.stderr, flush=True)
+                time.sleep(1)
         print(name, flush=True)
         time.sleep(0 if over else {pause})
     number += 1
