@@ -117,16 +117,23 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
-test: check development heroku ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@$(MAKE) --no-print-directory molecule SCENARIO=default
-	@$(MAKE) --no-print-directory molecule SCENARIO=projects
-	@$(MAKE) --no-print-directory molecule SCENARIO=releases
+test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
+	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
+	@echo "Two at a time, each shown when it has ended: default projects development heroku"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects development heroku
+	@# Alone, since it measures.
+	@$(MAKE) --no-print-directory scenario-releases
+
+scenario-%:
+	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
 molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
 	@molecule/shared/tools.sh browser
 	@$(MAKE) --no-print-directory spa
-	@PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --scenario-name $(SCENARIO)
+	@rm -rf .cache/pytest/$(SCENARIO)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --scenario-name $(SCENARIO) \
+		|| { cat .cache/pytest/$(SCENARIO)/v/cache/lastfailed; exit 1; }
 
 verify: ## Run the read-only host tests against ENV
 	@molecule/shared/tools.sh
