@@ -35,6 +35,17 @@ def test_what_a_killed_run_left_behind_is_no_secret(tmp_path):
     assert len(lookup.secret(tmp_path / ".secrets", "key")) == 50
 
 
+def test_a_file_system_without_links_keeps_secrets_too(tmp_path, monkeypatch):
+    def link(*_):
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(lookup.os, "link", link)
+    first = lookup.secret(tmp_path / ".secrets", "key")
+    assert len(first) == 50
+    assert lookup.secret(tmp_path / ".secrets", "key") == first
+    assert [path.name for path in (tmp_path / ".secrets").iterdir()] == ["key"]
+
+
 def test_a_secret_of_the_operator_is_taken_as_it_is(tmp_path):
     (tmp_path / ".secrets").mkdir()
     (tmp_path / ".secrets/key").write_text("given\n")

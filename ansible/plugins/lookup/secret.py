@@ -1,6 +1,5 @@
 """Look up a generated secret of the inventory."""
 
-import contextlib
 import os
 import secrets
 import string
@@ -30,12 +29,17 @@ def secret(folder, name):
     path = folder / name
     if not path.exists():
         folder.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".") as draft:
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as draft:
             draft.write("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
-            draft.flush()
-            # Whoever links first has made the secret; the others read it.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft.name, path)
+        # Whoever links first has made the secret; the others read it.
+        try:
+            os.link(draft.name, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # A folder that VirtualBox shares has no links.
+            os.rename(draft.name, path)
+        Path(draft.name).unlink(missing_ok=True)
     return path.read_text().strip()
 
 
