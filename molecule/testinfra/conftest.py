@@ -1,5 +1,7 @@
+import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import inventory
 import pytest
@@ -92,6 +94,19 @@ def pytest_runtest_makereport(item):
             lines = "The host does not answer."
         report.sections.append((f"journal of {', '.join(patterns)}", lines))
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Write down what failed: Molecule's own output goes on for long after it."""
+    if path := os.environ.get("SLIPWAY_FAILED"):
+        failed = [report for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
+        lines = [f"FAILED {report.nodeid}: {reason(report)}\n" for report in failed]
+        Path(path).write_text("".join(lines))
+
+
+def reason(report):
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return " ".join(crash.message.split())[:300] if crash else ""
 
 
 @pytest.fixture(scope="session")
