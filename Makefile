@@ -15,7 +15,7 @@ ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=js
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku test molecule verify deploy bench clean lock tools maintenance
+.PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku vagrant test molecule verify deploy bench clean lock maintenance
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +80,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 
 contracts:
 	@molecule/shared/tools.sh
-	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development --ignore=tests/heroku tests
+	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
 
 unit: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
@@ -112,15 +112,19 @@ heroku: tests/heroku/node_modules/.package-lock.json ## Try the Heroku button wi
 	@molecule/shared/tools.sh heroku
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/heroku
 
+vagrant: ## Try the Vagrantfile with the distribution's own tool
+	@molecule/shared/tools.sh vagrant
+	@$(BIN)/python -m pytest --quiet --tb=short tests/vagrant
+
 tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@molecule/shared/tools.sh spa
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
 test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: default projects development heroku"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects development heroku
+	@for tools in hosts browser heroku vagrant; do molecule/shared/tools.sh $$tools || exit; done
+	@echo "Two at a time, each shown when it has ended: default projects vagrant development heroku"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects vagrant development heroku
 	@# Alone, since it measures.
 	@$(MAKE) --no-print-directory scenario-releases
 
@@ -131,9 +135,9 @@ molecule: ## Prove SCENARIO on booted hosts
 	@molecule/shared/tools.sh hosts
 	@molecule/shared/tools.sh browser
 	@$(MAKE) --no-print-directory spa
-	@rm -rf .cache/pytest/$(SCENARIO)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" molecule test --scenario-name $(SCENARIO) \
-		|| { cat .cache/pytest/$(SCENARIO)/v/cache/lastfailed; exit 1; }
+	@rm -f .cache/failed-$(SCENARIO)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SLIPWAY_FAILED="$(CURDIR)/.cache/failed-$(SCENARIO)" \
+		molecule test --scenario-name $(SCENARIO) || { cat .cache/failed-$(SCENARIO) 2>/dev/null; exit 1; }
 
 verify: ## Run the read-only host tests against ENV
 	@molecule/shared/tools.sh

@@ -80,7 +80,7 @@ def require_controller():
         raise Refusal("Booting hosts needs root: run the same command with sudo.")
     missing = [name for name in ("mmdebstrap", "systemd-nspawn", "nft", "ip", "ssh-keygen") if not shutil.which(name)]
     if missing:
-        raise Refusal(f"Missing on this machine: {', '.join(missing)}; `make tools` installs them.")
+        raise Refusal(f"Missing on this machine: {', '.join(missing)}; `molecule/shared/tools.sh hosts` installs them.")
 
 
 def require_room(path):

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
-# Usage: tools.sh [hosts|tests|heroku|browser|spa]
+# Usage: tools.sh [hosts|tests|heroku|vagrant|browser|spa]
 #   hosts    adds what booting hosts needs, and so wants root
 #   tests    what unit tests need
 #   heroku   what trying the Heroku button needs
+#   vagrant  what trying the Vagrantfile needs
 #   browser  what tests in a browser need
 #   spa      what building the example front end needs
 set -eu
@@ -21,7 +22,9 @@ case "$ID-${VERSION_CODENAME:-}" in
 debian-bookworm | debian-trixie | ubuntu-jammy | ubuntu-noble | ubuntu-resolute) ;;
 *) refuse "$PRETTY_NAME is not supported here: use Debian 12 or 13, or Ubuntu 22.04, 24.04 or 26.04." ;;
 esac
-[ "${1:-}" != hosts ] || [ "$(id -u)" -eq 0 ] || refuse "Booting hosts needs root: run the same command with sudo."
+case "${1:-}" in
+hosts | vagrant) [ "$(id -u)" -eq 0 ] || refuse "Booting hosts needs root: run the same command with sudo." ;;
+esac
 free=$(df --output=avail --block-size=1M . | tail -1 | tr -d ' ')
 [ "$free" -ge 4096 ] || refuse "Only $free MiB are free here and 4096 are needed: free some space, then try again."
 
@@ -31,6 +34,13 @@ case "${1:-}" in
 hosts) tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables systemd-nspawn:systemd-container" ;;
 tests) tools="$tools pg_virtualenv:postgresql" ;;
 heroku) tools="$tools pg_virtualenv:postgresql openssl:openssl /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server" ;;
+vagrant)
+    tools="$tools ip:iproute2 mmdebstrap:mmdebstrap nft:nftables curl:curl"
+    tools="$tools vagrant:vagrant lxc-start:lxc redir:redir sudo:sudo"
+    for plugin in vagrant-lxc vagrant-libvirt; do
+        dpkg --status $plugin >/dev/null 2>&1 || tools="$tools $plugin:$plugin"
+    done
+    ;;
 browser)
     tools="$tools certutil:libnss3-tools openssl:openssl"
     # Any of them serves. Ubuntu's own package only fetches a snap.

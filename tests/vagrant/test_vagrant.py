@@ -1,0 +1,204 @@
+"""`vagrant` as a newcomer types it, with the distribution's own and containers in the place of virtual machines."""
+
+import http.client
+import json
+import os
+import pty
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+
+import machine
+import pytest
+from machine import ADDRESS, CACHE, CLONE, ROOT, Vagrant, run
+
+# A provider that knows what the plugin's documentation names.
+PARALLELS = """
+class Parallels < Vagrant.plugin("2")
+  name "parallels"
+  provider(:parallels) do
+    Class.new(Vagrant.plugin("2", :provider)) { def state = Vagrant::MachineState.new(:not_created, "", "") }
+  end
+  config(:parallels, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus } }
+end
+load File.expand_path("Vagrantfile", __dir__)
+"""
+
+
+def containers(clone):
+    return [name for name in run("lxc-ls", "-1").splitlines() if name.startswith(f"{clone.name}_")]
+
+
+def recap(output):
+    """What Ansible counted in each play, by its name."""
+    found = re.findall(r"^slipway +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", output, re.MULTILINE)
+    return [tuple(map(int, counts)) for counts in found]
+
+
+class Site:
+    """The site as a browser on this machine sees it."""
+
+    def __init__(self, folder):
+        self.authority = folder / "inventories/vagrant/.secrets/ca.crt"
+
+    def get(self, path):
+        link = socket.create_connection((ADDRESS, 8443), timeout=15)
+        trust = ssl.create_default_context(cafile=self.authority)
+        connection = http.client.HTTPSConnection("slipway.localhost", 8443)
+        connection.sock = trust.wrap_socket(link, server_hostname="slipway.localhost")
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.fixture(scope="session")
+def clone():
+    """This repository's last commit, with the tools that `make` installed."""
+    folder = CLONE
+    if folder.exists():
+        # A run that was killed. Vagrant ends what forwards the ports, and cannot end everything.
+        Vagrant(folder).ask("destroy", "--force")
+        for name in containers(folder):
+            run("lxc-destroy", "--force", "--name", name)
+        shutil.rmtree(folder)
+    run("git", "-c", "safe.directory=*", "clone", "--quiet", ROOT, folder)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vagrant(clone):
+    """Vagrant with a box to make machines of; nothing of it is left at the end."""
+    with machine.network() as network:
+        vagrant = Vagrant(clone)
+        vagrant.do("box", "list")
+        public_key = run("ssh-keygen", "-y", "-f", CACHE / "home/insecure_private_key")
+        vagrant.do("box", "add", "--force", "--name", machine.BOX, str(machine.make_box(public_key, network)))
+        yield vagrant
+        vagrant.ask("destroy", "--force")
+        shutil.rmtree(clone)
+
+
+@pytest.fixture(scope="session")
+def up(vagrant):
+    """What `vagrant up` said."""
+    return vagrant.do("up")
+
+
+@pytest.fixture
+def site(up, clone):
+    return Site(clone)
+
+
+def test_up_ends_with_an_address_that_answers(up, site):
+    assert "https://slipway.localhost:8443/api/docs/" in up
+    assert site.get("/health/ready/")[0] == 200
+    assert site.get("/api/docs/")[0] == 200
+
+
+def test_the_call_that_up_shows_is_answered(up, clone):
+    # Vagrant begins each line with the machine's name.
+    said = re.sub(r"^(==> | +)slipway: ?", "", up, flags=re.MULTILINE)
+    call = re.search(r"curl .*?(?=\n *\n)", said, re.DOTALL)[0]
+    words = shlex.split(call.replace("\\\n", " "))
+    assert json.loads(run(*words, "--silent", "--fail", cwd=clone))["release"]
+
+
+def test_provision_changes_nothing(vagrant, up):
+    assert recap(vagrant.do("provision")) == [(0, 0, 0)] * 2
+
+
+def test_provision_releases_what_is_not_committed(vagrant, clone, site):
+    before = json.loads(site.get("/health/ready/")[1])["release"]
+    with (clone / "app/config/urls.py").open("a") as urls:
+        urls.write("# new\n")
+    vagrant.do("provision")
+    after = json.loads(site.get("/health/ready/")[1])["release"]
+    assert after.startswith(f"{before[:12]}-")
+
+
+def test_the_commands_of_operators_reach_the_machine(clone, up):
+    program = ROOT / ".venv/bin/ansible"
+    said = run(program, "all", "-i", "inventories/vagrant", "--module-name=ping", cwd=clone)
+    assert "SUCCESS" in said
+
+
+def test_a_machine_that_was_halted_serves_again(vagrant, site):
+    vagrant.do("halt")
+    with pytest.raises(ConnectionRefusedError):
+        site.get("/health/ready/")
+    vagrant.do("up")
+    assert site.get("/health/ready/")[0] == 200
+
+
+def test_an_ansible_in_the_machine_finds_nothing_to_change(vagrant, clone, up):
+    # The user of the machine must be able to write, as where the folder belongs to who types `vagrant`.
+    owner = vagrant.do("ssh", "-c", "id -u").split()[-1]
+    run("chown", "--recursive", owner, clone)
+    (clone / ".venv").unlink()
+    try:
+        said = vagrant.do("reload", "--provision", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
+    finally:
+        (clone / ".venv").symlink_to(ROOT / ".venv")
+    assert "/vagrant" in said
+    assert recap(said) == [(0, 0, 0)] * 2
+
+
+def test_destroy_that_is_declined_leaves_everything(vagrant, clone, up):
+    kept = sorted((clone / "inventories/vagrant/.secrets").iterdir())
+    terminal, other = pty.openpty()
+    os.write(terminal, b"n\n")
+    done = subprocess.run(
+        ["vagrant", "destroy"], cwd=clone, env=vagrant.environment, stdin=other, stdout=other, stderr=other, check=False
+    )
+    assert done.returncode == 0
+    assert containers(clone)
+    assert sorted((clone / "inventories/vagrant/.secrets").iterdir()) == kept
+    assert (clone / "inventories/vagrant/machines.yml").exists()
+
+
+def test_destroy_leaves_nothing(vagrant, clone, up):
+    assert containers(clone)
+    vagrant.do("destroy", "--force")
+    assert containers(clone) == []
+    assert not (clone / "inventories/vagrant/machines.yml").exists()
+    assert not (clone / "inventories/vagrant/.secrets").exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((ADDRESS, 8443), timeout=5)
+
+
+# --- the Vagrantfile alone
+
+
+@pytest.mark.parametrize("provider", ["libvirt", "lxc", "parallels", "virtualbox"])
+def test_the_file_is_valid_for(clone, provider, tmp_path):
+    """With the provider's own plugin, except for Parallels, which no distribution has."""
+    stand_in = tmp_path / "VBoxManage"
+    # Vagrant asks VirtualBox for its version before it looks at anything.
+    stand_in.write_text("#!/bin/sh\necho 7.0.20r163906\n")
+    stand_in.chmod(0o755)
+    file = {"VAGRANT_VAGRANTFILE": "Vagrantfile.parallels"} if provider == "parallels" else {}
+    (clone / "Vagrantfile.parallels").write_text(PARALLELS)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    Vagrant(clone).do("validate", VAGRANT_DEFAULT_PROVIDER=provider, PATH=path, **file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SLIPWAY_MEMORY_MB", "2G", 'SLIPWAY_MEMORY_MB is "2G": it must be a whole number, for example'),
+        ("SLIPWAY_MEMORY_MB", "512", "SLIPWAY_MEMORY_MB is 512: it must be 1024 or more"),
+        ("SLIPWAY_CPUS", "0", "SLIPWAY_CPUS is 0: it must be 1 or more"),
+        ("SLIPWAY_ADDRESS", "256.0.0.1", 'SLIPWAY_ADDRESS is "256.0.0.1": it must be an IPv4 address'),
+        ("SLIPWAY_ADDRESS", "localhost", 'SLIPWAY_ADDRESS is "localhost": it must be an IPv4 address'),
+        ("SLIPWAY_BOX", "", 'SLIPWAY_BOX is "": it must be the name of a box'),
+    ],
+)
+def test_a_wrong_value_is_told_before_anything_begins(clone, name, value, words):
+    code, said = Vagrant(clone).ask("up", **{name: value})
+    assert code != 0
+    assert words in said
+    assert len(said.splitlines()) == 1
