@@ -227,7 +227,7 @@ def test_maintenance_closes_one_project(host, sites):
         ),
     ],
 )
-def test_a_domain_or_a_port_of_another_project_is_refused(given, words):
+def test_a_domain_or_a_port_of_another_project_is_refused(host, given, words):
     done = play("chat", "site", "-e", json.dumps(given))
     assert done.returncode != 0
     assert words in said(done)
