@@ -122,9 +122,9 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
 test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@for tools in hosts browser heroku vagrant; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: default projects vagrant development heroku"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects vagrant development heroku
+	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
+	@echo "Two at a time, each shown when it has ended: default projects development heroku"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects development heroku
 	@# Alone, since it measures.
 	@$(MAKE) --no-print-directory scenario-releases
 
