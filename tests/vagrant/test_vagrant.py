@@ -73,6 +73,8 @@ def clone():
         shutil.rmtree(folder)
     run("git", "-c", "safe.directory=*", "clone", "--quiet", ROOT, folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    # What is ignored is a folder of that name; this link would be part of the working tree.
+    (folder / ".git/info/exclude").write_text(".venv\n")
     return folder
 
 
