@@ -282,12 +282,19 @@ def find_entry(folder, kind):
     return f"{module(found[0], folder)}:application" if found else None
 
 
+def includes(folder, file):
+    """The files that a file of requirements includes, relative to the folder."""
+    text = (folder / file).read_text(errors="replace")
+    found = re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text, re.MULTILINE)
+    return [Path(file).parent / name for name in found]
+
+
 def needs(folder, file):
     """The names of the packages that a file of requirements asks for."""
     text = (folder / file).read_text(errors="replace")
-    for included in re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text, re.MULTILINE):
+    for included in includes(folder, file):
         with contextlib.suppress(OSError):
-            text += "\n" + ((folder / file).parent / included).read_text(errors="replace")
+            text += "\n" + (folder / included).read_text(errors="replace")
     names = re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE) + re.findall(
         r"^name = \"([\w.-]+)\"", text, re.MULTILINE
     )
@@ -327,23 +334,17 @@ class Project:
                 f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {self.folder}: write down "
                 "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
             )
-        included = re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", (self.folder / found[0]).read_text(), re.MULTILINE)
-        parts = {"pyproject.toml", *(str(Path(found[0]).parent / name) for name in included)}
+        parts = {"pyproject.toml", *map(str, includes(self.folder, found[0]))}
         if other := [name for name in found[1:] if name not in parts]:
             self.notes.append(f"Installs what {found[0]} says, not {', '.join(other)}.")
         return found[0]
 
     def find_settings(self):
-        if given := self.options.settings:
-            if not file_of(given, self.folder):
-                raise Refusal(f"There is no settings module {given} in {self.folder}: give another SETTINGS=....")
-            return given
-        found = find_settings(self.folder)
-        if not found:
-            found = [ask("The settings module, such as config.settings.production", "SETTINGS=... (--settings)")]
-            if not file_of(found[0], self.folder):
-                raise Refusal(f"There is no settings module {found[0]} in {self.folder}: give another SETTINGS=....")
-        return found[0]
+        name = self.options.settings or next(iter(find_settings(self.folder)), None)
+        name = name or ask("The settings module, such as config.settings.production", "SETTINGS=... (--settings)")
+        if not file_of(name, self.folder):
+            raise Refusal(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
+        return name
 
     def read_web(self):
         entry = self.options.entry
