@@ -148,6 +148,7 @@ class Release:
             return {"held": holder}
         left = self.attempt.read()
         recovered = [] if self.check_mode else self.recover(left)
+        unreversed = self.unreversed(left)
         wanted = self.target(left) if self.kind == "rollback" else {}
         release = wanted.get("release") or self.release
         environment = wanted.get("path") or self.environment
@@ -158,9 +159,21 @@ class Release:
             and self.slots.is_settled()
             and self.is_recorded(slot)
         ):
-            if holder and not self.check_mode:
+            answer = {"changed": bool(recovered), "needed": False, "release": release, "recovered": recovered}
+            if self.check_mode:
+                return answer
+            if unreversed and self.kind == "rollback" and self.reverse_migrations_enabled:
+                recovered.append("this run reverses it")
+                self.lease.take(self.owner["token"], self.owner["who"], f"{self.kind} of {release}")
+                self.attempt.update(switched=True)
+                return {**answer, "reverse": unreversed}
+            if unreversed and self.kind == "keep":
+                recovered.append("`make rollback REVERSE=yes` still reverses it")
+            else:
+                self.attempt.drop()
+            if holder:
                 self.lease.drop()
-            return {"changed": bool(recovered), "needed": False, "release": release, "recovered": recovered}
+            return answer
         known = self.builds.metadata(release)
         after = f"release {release}, configuration {os.path.basename(environment)}\n"
         answer = {
@@ -189,7 +202,6 @@ class Release:
                 "by": self.owner["who"],
                 "started": started,
                 "step": "begin",
-                "token": self.owner["token"],
             }
         )
         return answer
@@ -243,8 +255,18 @@ class Release:
             if not self.builds.metadata(name) and name != self.slots.release(serving):
                 self.builds.discard(name)
                 done.append(f"the half-made release {name} is removed")
-        self.attempt.drop()
+        if unreversed := self.unreversed(left):
+            steps = ", ".join(f"{app} to {name}" for app, name in unreversed)
+            done.append(f"the rollback to {left['release']} was killed before it reversed {steps}")
+        else:
+            self.attempt.drop()
         return done
+
+    def unreversed(self, left):
+        """What a killed run had still to reverse after its switch, which stands."""
+        slot = self.slots.serving()
+        stands = left and slot and (left.get("slot"), left["release"]) == (slot, self.slots.release(slot))
+        return left.get("reverse", []) if stands and self.is_recorded(slot) else []
 
     def decide(self, slot, other, record):
         """Keep what a killed run switched to when it is healthy; else return to what was good before."""
@@ -450,6 +472,7 @@ class Release:
         attempt = self.owned("reverse")
         targets = " ".join(map("=".join, attempt["reverse"]))
         found = self.drive(self.slots.idle(), "reverse", TARGETS=targets)
+        self.attempt.update(reverse=[])
         return {"changed": True, "reversed": found["reversed"]}
 
     # --- the end
@@ -576,7 +599,9 @@ def main():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            module.exit_json(held={"who": "a run", "what": "a step that still runs on this host", "since": now()})
+            holder = release.lease.holder() or {"who": "a run", "what": "a step that still runs", "since": now()}
+            # Without the token, since the step goes on even where its run is dead.
+            module.exit_json(held={key: holder[key] for key in ("who", "what", "since")})
         attempt(module, release, step)
 
 
