@@ -256,33 +256,46 @@ STEPS = {
 }
 
 
+def place(error):
+    """Where in the project's own files it happened, as " (file:line)"; the whole trace where it was in none."""
+    own = Path.cwd()
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [frame for frame in frames if Path(frame.filename).is_relative_to(own) and ".venv" not in frame.filename]
+    if not mine:
+        traceback.print_exception(error)
+        return ""
+    return f" ({Path(mine[-1].filename).relative_to(own)}:{mine[-1].lineno})"
+
+
+def without_package(what, error):
+    return Refused(
+        f"{what}{place(error)} must have the package of {error.name}, which is not installed: add it to the "
+        "file that application_requirements_file names."
+    )
+
+
 def load():
-    """Import the settings; what they lack is told after where it was missed."""
+    """Import the settings; what they lack is told with the place where it was missed."""
     from django.core.exceptions import ImproperlyConfigured
 
     name = os.environ.get("PROJECT_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        traceback.print_exc()
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise Refused(
                 f"There is no settings module {name}: name the project's in application_settings_module."
             ) from error
-        raise Refused(
-            f"The settings {name} need the package of {error.name}, which is not installed: add it to the file "
-            "that application_requirements_file names."
-        ) from error
+        raise without_package(f"The settings {name}", error) from error
     except KeyError as error:
-        traceback.print_exc()
         raise Refused(
-            f"The settings {name} miss {error}: if that is an environment variable, set it in application_environment."
+            f"The settings {name}{place(error)} miss {error}: if that is an environment variable, set it in "
+            "application_environment."
         ) from error
     except (ImportError, ImproperlyConfigured) as error:
-        traceback.print_exc()
         raise Refused(
-            f"The settings {name} cannot be imported: {error}. What they read from the environment is set in "
-            "application_environment."
+            f"The settings {name}{place(error)} cannot be imported: {error}. What they read from the environment is "
+            "set in application_environment."
         ) from error
 
 
@@ -302,6 +315,8 @@ def main():
         print(json.dumps(STEPS[os.environ["STEP"]]()), file=answer, flush=True)
     except Refused as refused:
         sys.exit(str(refused))
+    except ModuleNotFoundError as error:
+        sys.exit(str(without_package("The project", error)))
 
 
 if __name__ == "__main__":
