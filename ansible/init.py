@@ -19,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "ansible/plugins/action"), str(ROOT / "ansible/plugins/lookup")]
 
 from secret import secret  # noqa: E402 - from the plugins of this repository
-from validate_inventory import HOST_NAME, NAME_RULE, is_name  # noqa: E402
+from source import git  # noqa: E402
+from validate_inventory import CONVENTIONS, HOST_NAME, NAME_RULE, is_address, is_name  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
 REQUIREMENTS = (
@@ -75,8 +77,25 @@ URL = {
     "@127.0.0.1:5672/{{ project_name }}",
 }
 
+# What an option must be: the test, the rule in words, an example.
+RULES = {
+    "host": (
+        lambda value: bool(HOST_NAME.fullmatch(value)) or is_address(value),
+        "it must be a host name or an IP address",
+        "203.0.113.7",
+    ),
+    "entry": (
+        lambda value: bool(re.fullmatch(r"[\w.]+:\w+", value)),
+        "it must be a module and the name of the application in it",
+        "config.wsgi:application",
+    ),
+    "database": (lambda value: "://" in value, "it must be a URL", "postgres://shop:PASSWORD@db.example/shop"),
+    "broker": CONVENTIONS["application_broker_url"],
+    "health": CONVENTIONS["application_health_path"],
+}
+ADMINS = '# For example: [{name: ada, keys: ["ssh-ed25519 AAAA... ada@example.com"]}]\n'
 VAULT = (
-    "# Secrets, each generated into .secrets/ beside this folder. To keep them in the repository instead,\n"
+    "# Secrets, each in a file of .secrets/ beside this folder. To keep them in the repository instead,\n"
     "# replace the values and encrypt this file: ansible-vault encrypt inventories/{}/group_vars/all/vault.yml"
 )
 
@@ -312,13 +331,17 @@ class Project:
         self.options, self.folder, self.name = options, folder, options.name
         self.notes, self.variables, self.nginx, self.environment = [], {}, {}, {}
         self.groups, self.processes, self.missing = ["web"], [], []
+        self.given_secrets = {}
         self.requirements = self.find_requirements()
         self.packages = needs(folder, self.requirements)
         self.settings_module = self.find_settings()
         self.settings = Settings(self.settings_module, folder)
+        self.require_module("celery")
         self.celery = options.celery or find_celery(folder)
+        self.require_module("entry")
         self.read_web()
         self.read_celery()
+        self.read_broker()
         self.read_database()
         self.read_environment()
         self.read_folders()
@@ -345,6 +368,12 @@ class Project:
         if not file_of(name, self.folder):
             raise Refusal(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
         return name
+
+    def require_module(self, option):
+        """Refuse an option that names a module, and perhaps something in it, which the project does not have."""
+        module = (getattr(self.options, option) or "").partition(":")[0]
+        if module and not file_of(module, self.folder):
+            raise Refusal(f"There is no module {module} in {self.folder}: give another {option.upper()}=....")
 
     def read_web(self):
         entry = self.options.entry
@@ -396,22 +425,34 @@ class Project:
             command = f"flock --no-fork {data}/beat.lock {start} beat{schedule} --loglevel $LOG_LEVEL"
             self.processes.append({"name": "beat", "kind": "beat", "command": command})
             self.groups.append("beat")
+
+    def read_broker(self):
+        reads = set(self.settings.read)
         if self.options.broker:
-            self.variables["application_broker_url"] = self.options.broker
-        elif "REDIS_URL" in self.settings.read and not BROKER_NAMES & set(self.settings.read):
-            return
-        else:
+            self.variables["application_broker_url"] = self.given_url("broker")
+        elif self.celery and ("REDIS_URL" not in reads or BROKER_NAMES & reads):
             self.groups.append("broker")
             self.variables["application_broker_url"] = URL["broker"]
 
+    def given_url(self, service):
+        """The URL of a service that exists; one with a password is a secret."""
+        url = getattr(self.options, service)
+        if not urlsplit(url).password:
+            return url
+        self.given_secrets[f"{service}_url"] = url
+        return f"{{{{ vault_{service}_url }}}}"
+
     def read_database(self):
-        if given := self.options.database:
-            self.variables["application_database_url"] = given
-            return
         reads = self.settings.read
+        reads_url = "DATABASE_URL" in reads or "dj_database_url.config" in self.settings.text
+        if self.options.database:
+            self.variables["application_database_url"] = self.given_url("database")
+            if not reads_url:
+                self.notes.append("The settings read no DATABASE_URL, which says where DATABASE is: let them read it.")
+            return
         sqlite = re.search(r"(?:BASE_DIR|ROOT_DIR)\s*/\s*[\"']([\w.-]+\.sqlite3?)[\"']", self.settings.text)
         parts = [name for name in reads if DATABASE_NAME.fullmatch(name)]
-        if "DATABASE_URL" in reads or "dj_database_url.config" in self.settings.text or parts:
+        if reads_url or parts:
             self.groups.append("database")
             self.variables["application_database_url"] = URL["database"]
             for name in parts:
@@ -475,6 +516,14 @@ class Project:
             own["SECURE_PROXY_SSL_HEADER"] = ["HTTP_X_FORWARDED_PROTO", "https"]
             self.variables["application_settings"] = own
 
+    def read_commit(self, top):
+        """What a release needs and the last commit does not have."""
+        own = [self.folder / "manage.py", self.folder / self.requirements, *self.settings.files]
+        done = git(top, "ls-tree", "-r", "-z", "--name-only", "HEAD")
+        lacks = sorted({str(path.relative_to(top)) for path in own} - set(done.stdout.split("\0")))
+        if lacks:
+            self.notes.append(f"A release is a commit, and the last one has no {', '.join(lacks)}: commit that first.")
+
     # --- files
 
     def files(self):
@@ -508,6 +557,9 @@ class Project:
         if self.nginx:
             every["nginx"] = self.nginx
         files = {f"group_vars/all/{name}.yml": dump(values) for name, values in every.items()}
+        files["group_vars/all/project.yml"] = files["group_vars/all/project.yml"].replace(
+            "project_admins:", f"{ADMINS}project_admins:"
+        )
         if self.missing:
             lines = [f"#   {name}: ...   ({place})" for name, place in self.missing]
             files["group_vars/all/application.yml"] += "\n".join(
@@ -517,10 +569,11 @@ class Project:
                     "",
                 ]
             )
+        vault |= {name: name for name in self.given_secrets}
         lines = [f"vault_{name}: \"{{{{ lookup('secret', '{file}') }}}}\"" for name, file in vault.items()]
         files["group_vars/all/vault.yml"] = "\n".join(["---", VAULT.format(self.name), *lines, ""])
         files["hosts.yml"] = self.hosts()
-        self.secrets = list(vault.values())
+        self.secrets = {file: self.given_secrets.get(file) for file in vault.values()}
         return files
 
     def project(self):
@@ -583,12 +636,7 @@ def checkout(source):
         folder = Path(source).expanduser().resolve()
         if not folder.is_dir():
             raise Refusal(f"There is no folder {folder}: give another SOURCE=... (--source).")
-        done = subprocess.run(
-            ["git", "-c", "safe.directory=*", "-C", folder, "rev-parse", "--show-toplevel"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = git(folder, "rev-parse", "--show-toplevel")
         if done.returncode:
             raise Refusal(f"{folder} is no git checkout, and a release is a commit: run `git init` there and commit.")
         yield Path(done.stdout.strip()), folder
@@ -635,6 +683,10 @@ def main(words):
         rf"^project_domain: [\"']?{re.escape(options.domain)}[\"']?$", others(options.inventories), re.MULTILINE
     ):
         raise Refusal(f"Another inventory has the domain {options.domain}: give each its own with DOMAIN=....")
+    for option, (accepts, rule, example) in RULES.items():
+        # Not shown, since URLs have passwords.
+        if (value := getattr(options, option)) and not accepts(value):
+            raise Refusal(f"{option.upper()} does not fit: {rule}, for example {option.upper()}={example}.")
     options.source = options.source or ask("The project's git checkout", "SOURCE=... (--source)")
     with checkout(options.source) as (top, folder):
         options.repository = None if top else options.source
@@ -644,6 +696,8 @@ def main(words):
         options.folder = find_folder(folder, options.folder)
         options.source = folder
         project = Project(options, folder / options.folder)
+        if top:
+            project.read_commit(top)
         files = project.files()
     write(target, files, project.secrets)
     report(project, files, target)
@@ -662,8 +716,8 @@ def write(target, files, secrets):
         for name, text in files.items():
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).write_text(text)
-        for name in secrets:
-            secret(draft / ".secrets", name)
+        for name, value in secrets.items():
+            secret(draft / ".secrets", name, value)
         shutil.move(draft, target)
 
 

@@ -162,6 +162,52 @@ def test_services_that_exist_are_used_instead_of_new_ones(tmp_path, project):
     assert groups(tmp_path) == ["web", "worker"]
 
 
+def test_a_password_in_a_url_stays_out_of_what_is_committed(tmp_path, project):
+    project("env('DATABASE_URL')")
+    url = "postgres://shop:s3cret@db.example/shop"
+    found = written(tmp_path, f"--database={url}")
+    assert found["application_database_url"] == "{{ vault_database_url }}"
+    folder = tmp_path / "inventories/shop"
+    assert "s3cret" not in "".join(path.read_text() for path in folder.glob("**/*.yml"))
+    assert (
+        "vault_database_url: \"{{ lookup('secret', 'database_url') }}\""
+        in (folder / "group_vars/all/vault.yml").read_text().splitlines()
+    )
+    kept = folder / ".secrets/database_url"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (url, 0o600)
+
+
+def test_a_broker_that_exists_is_used_also_where_no_celery_is_found(tmp_path, project):
+    project()
+    found = written(tmp_path, "--broker=redis://redis.example/3")
+    assert found["application_broker_url"] == "redis://redis.example/3"
+
+
+def test_a_database_that_the_settings_do_not_read_is_told(tmp_path, project):
+    project()
+    assert "The settings read no DATABASE_URL" in init(tmp_path, "--database=postgres://db.example/shop").stdout
+
+
+def test_what_is_not_committed_is_told(tmp_path, project):
+    source = project(folder="src")
+    words = "A release is a commit, and the last one has no src/requirements.txt"
+    subprocess.run([*GIT, "-C", source, "add", "src/manage.py", "src/shop"], check=True)
+    subprocess.run([*GIT, "-C", source, "commit", "--quiet", "--message=shop"], check=True)
+    assert words in init(tmp_path).stdout
+    shutil.rmtree(tmp_path / "inventories")
+    subprocess.run([*GIT, "-C", source, "add", "src/requirements.txt"], check=True)
+    subprocess.run([*GIT, "-C", source, "commit", "--quiet", "--message=shop"], check=True)
+    assert "A release is a commit" not in init(tmp_path).stdout
+
+
+def test_how_an_administrator_is_named_is_shown(tmp_path, project):
+    project()
+    init(tmp_path)
+    lines = (tmp_path / "inventories/shop/group_vars/all/project.yml").read_text().splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("project_admins:"))
+    assert lines[place - 1].startswith("# For example: [{name: ada, keys:")
+
+
 def test_a_server_that_the_project_does_not_install_is_named(tmp_path, project):
     project(**{"shop/wsgi.py": "", "requirements.txt": "django\n"})
     assert "requirements.txt has no gunicorn" in init(tmp_path).stdout
@@ -230,6 +276,13 @@ def test_nothing_is_replaced(tmp_path, project):
         ({}, ["--name=My shop"], "it must be a short name of lower-case letters"),
         ({}, ["--domain=https://shop.example"], "it must be a host name"),
         ({}, ["--source=/nowhere"], "There is no folder /nowhere"),
+        ({}, ["--host=my host"], "HOST does not fit: it must be a host name or an IP address, for example HOST="),
+        ({}, ["--entry=shop"], "ENTRY does not fit: it must be a module and the name of the application in it"),
+        ({}, ["--entry=shop.asgi:application"], "There is no module shop.asgi"),
+        ({}, ["--celery=shop.tasks"], "There is no module shop.tasks"),
+        ({}, ["--health=health"], "HEALTH does not fit: it must be a path that begins with a slash"),
+        ({}, ["--broker=kafka://k/1"], "BROKER does not fit: it must begin with one of amqp://, amqps://"),
+        ({}, ["--database=shop"], "DATABASE does not fit: it must be a URL, for example DATABASE=postgres://"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence_and_nothing_is_written(tmp_path, project, files, options, sentence):

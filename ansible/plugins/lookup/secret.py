@@ -24,13 +24,13 @@ LENGTH = 50
 ALPHABET = string.ascii_letters + string.digits
 
 
-def secret(folder, name):
-    """Read the secret `name` in `folder`; generate it first when there is none."""
+def secret(folder, name, value=None):
+    """Read the secret `name` in `folder`; when there is none, keep `value` as it first, or generate one."""
     path = folder / name
     if not path.exists():
         folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as draft:
-            draft.write("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+            draft.write(value or "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
         # Whoever links first has made the secret; the others read it.
         try:
             os.link(draft.name, path)
