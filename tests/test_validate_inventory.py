@@ -173,7 +173,8 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name, value):
     assert ", in group_vars/all/shop.yml:3: " in sentence
     assert "<class" not in sentence
     assert "\n" not in sentence
-    if not (OPTIONS | NAMED)[name].get("no_log"):
+    # Nothing is known of this secret but that it is one.
+    if name != "shop_api_key":
         example = yaml.safe_load(sentence.split("Write for example `")[1].rstrip("`."))
         assert plugin.broken_rule(name, (OPTIONS | NAMED)[name], example[name]) is None
 
@@ -316,6 +317,22 @@ def test_a_playbook_stops_before_any_connection_and_reports_everything(project):
     assert "Traceback" not in output
     assert "TASK [Connect]" not in output
     assert "ESTABLISH" not in output
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({}, ["application_broker_url is missing"]),
+        ({"application_broker_url": ""}, ["application_broker_url is missing"]),
+        # What is wrong has its own sentence.
+        ({"application_broker_url": "kafka://broker/1"}, []),
+    ],
+)
+def test_a_service_of_the_inventory_that_its_project_cannot_reach_is_told(values, missing):
+    given = {"group_names": ["web", "broker"], "application_processes": "gunicorn", **values}
+    valid = {name: value for name, value in values.items() if not value}
+    told = plugin.describe_unused(given, valid, "inventories/test")
+    assert [" ".join(sentence.split()[:3]) for sentence in told] == missing
 
 
 def test_front_ends_must_be_built_and_have_names_of_their_own(project):

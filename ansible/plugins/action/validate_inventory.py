@@ -237,9 +237,9 @@ def is_secret(option):
 
 def sample(name, option):
     """A value that would pass, to show in a message."""
-    if option.get("no_log"):
-        return f"{{{{ vault_{name} }}}}"
     convention = next((example for end, (_, _, example) in CONVENTIONS.items() if name.endswith(end)), None)
+    if option.get("no_log") and convention is None:
+        return f"{{{{ vault_{name} }}}}"
     kind = option.get("type", "str")
     if option.get("choices"):
         value = option["choices"][0]
@@ -337,11 +337,15 @@ NEEDED = {
 }
 
 
-def describe_unused(valid, groups, host, folder):
+def describe_unused(given, valid, folder):
     """Sentences about services of this inventory that its project would not know how to reach."""
-    ours = "application_processes" not in valid
+    groups = given["group_names"]
+    if not {"web", "worker", "beat"} & set(groups):
+        return
+    ours = "application_processes" not in given
     for service, (name, file) in NEEDED.items():
-        if not valid.get(name) and {"web", "worker", "beat"} & set(groups) and (ours or service in groups):
+        # One that is wrong has a sentence already.
+        if not valid.get(name, given.get(name)) and (ours or service in groups):
             yield (
                 f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
                 f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
@@ -427,7 +431,7 @@ class ActionModule(ActionBase):
                 yield sentence
             else:
                 valid[name] = value
-        yield from describe_unused(valid, variables["group_names"], host, brief(folder))
+        yield from describe_unused(variables, valid, brief(folder))
         if valid.get("project_frontends"):
             where = find("project_frontends", folder, host, variables["group_names"])
             yield from describe_frontends(valid, where)
