@@ -60,15 +60,18 @@ def pytest_collection_modifyitems(config, items):
     kept, dropped = [], []
     for item in items:
         # A test that names no host is about all of them.
-        wanted = "host" not in item.fixturenames or is_for(item, inventory.groups(item.callspec.params["host"]))
+        wanted = "host" not in item.fixturenames or is_for(item, item.callspec.params["host"])
         (kept if wanted else dropped).append(item)
     kept.sort(key=rank)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
 
 
-def is_for(item, groups):
-    """Whether a test is for a host in these groups."""
+def is_for(item, host):
+    """Whether a test is for this host: its groups, and its project."""
+    groups = inventory.groups(host)
+    if item.get_closest_marker("slipway") and inventory.variables(host)["project_name"] != "slipway":
+        return False
     wanted = all(groups.intersection(marker.args) for marker in item.iter_markers("group"))
     return wanted and not any(groups.intersection(marker.args) for marker in item.iter_markers("without"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import Administrator, Secret, events, eventually, executed, main_pid, query, slot
 
-pytestmark = [pytest.mark.group("web", "worker", "beat"), pytest.mark.units("slipway-*")]
+pytestmark = [pytest.mark.slipway, pytest.mark.group("web", "worker", "beat"), pytest.mark.units("slipway-*")]
 
 web = pytest.mark.group("web")
 worker = pytest.mark.group("worker")
@@ -39,7 +39,9 @@ def test_the_api_runs_the_release_of_a_commit(host, site):
     """The name of the release is the beginning of a commit that this checkout knows."""
     release = site.get("/health/ready/").json["release"]
     assert release == host.check_output(f"basename $(readlink --canonicalize {CURRENT}/release)")
-    command = ["git", "-c", "safe.directory=*", "-C", Path(__file__).parent, "cat-file", "-t", release]
+    # What was not committed follows a hyphen.
+    commit, _, _ = release.partition("-")
+    command = ["git", "-c", "safe.directory=*", "-C", Path(__file__).parent, "cat-file", "-t", commit]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "commit\n"
 
 

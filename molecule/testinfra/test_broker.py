@@ -3,7 +3,7 @@ import json
 import inventory
 import pytest
 
-pytestmark = [pytest.mark.group("broker"), pytest.mark.units("rabbitmq-server")]
+pytestmark = [pytest.mark.slipway, pytest.mark.group("broker"), pytest.mark.units("rabbitmq-server")]
 apart = pytest.mark.without("web", "worker", "beat")
 
 # Runs with the settings of the release, on its host; prints how the broker's certificate pleased the client.

@@ -71,12 +71,14 @@ def test_older_tls_is_refused(site, version):
 
 
 @web
+@pytest.mark.slipway
 def test_only_root_reads_the_private_key(host):
     key = host.file("/etc/ssl/slipway/privkey.pem")
     assert (key.user, key.group, key.mode) == ("root", "root", 0o600)
 
 
 @web
+@pytest.mark.slipway
 def test_the_key_of_the_authority_never_comes_to_the_host(host):
     files = host.check_output("find /etc/ssl/slipway -type f -name '*.pem' -printf '%f\\n'").split()
     assert set(files) == {"authority.pem", "fullchain.pem", "privkey.pem"}
@@ -92,7 +94,10 @@ PLAY = Path(__file__).parents[2] / "ansible/site.yml"
 every_service = pytest.mark.parametrize(
     "service", [pytest.param(name, marks=pytest.mark.group(name)) for name in SERVICES]
 )
-apart = pytest.mark.without("web", "worker", "beat")
+
+
+def apart(test):
+    return pytest.mark.slipway(pytest.mark.without("web", "worker", "beat")(test))
 
 
 def greet(host, client, service, *options):

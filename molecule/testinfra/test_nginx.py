@@ -14,7 +14,7 @@ from support import events, eventually
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
+pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
 HSTS = "max-age=31536000"
 FOR_GOOD = "public, max-age=31536000, immutable"

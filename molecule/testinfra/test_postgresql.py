@@ -4,7 +4,7 @@ import inventory
 import pytest
 from support import query
 
-pytestmark = [pytest.mark.group("database"), pytest.mark.units("postgresql@*")]
+pytestmark = [pytest.mark.slipway, pytest.mark.group("database"), pytest.mark.units("postgresql@*")]
 apart = pytest.mark.without("web", "worker", "beat")
 
 INSUFFICIENT_PRIVILEGE = "42501"

@@ -234,6 +234,31 @@ def test_a_domain_or_a_port_of_another_project_is_refused(host, given, words):
     assert re.search(r"changed=0 .*failed=1", done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"application_source_path": "/tmp"}, "application_source_path /tmp is no git checkout"),  # noqa: S108 - read
+        ({"application_source_folder": "mysite"}, "There is no manage.py in mysite of"),
+        ({"application_requirements_file": "uv.lock"}, "The project has no uv.lock: commit it, or name another in"),
+        ({"application_settings_module": "mysite.production"}, "no settings module mysite.production: name another"),
+    ],
+)
+def test_a_wrong_source_is_refused_before_the_host_changes(host, given, words):
+    done = play("stock", "site", "-e", json.dumps({"project_name": "new", "project_domain": "new.test", **given}))
+    assert done.returncode != 0
+    assert words in said(done)
+    assert re.search(r"changed=0 .*failed=1", done.stdout)
+
+
+@every_project
+def test_verify_finds_nothing_wrong_on_a_host_of_another_project(host, name):
+    words = ["-m", "pytest", "--quiet", "molecule/testinfra", "--hosts=all", "-m", "not destructive"]
+    command = [sys.executable, *words, f"--ansible-inventory={CACHE / 'inventories' / name}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
 @pytest.mark.destructive
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
@@ -246,7 +271,18 @@ def test_a_domain_or_a_port_of_another_project_is_refused(host, given, words):
             "import Path\nimport os\nos.environ['KEY']",
             "if that is an environment variable, set it in application_environment",
         ),
-        ("mysite/settings.py", "import Path", "import Path\nimport stripe", "need the package of stripe, which is not"),
+        (
+            "mysite/settings.py",
+            "import Path",
+            "import Path\nimport stripe",
+            "settings.py:14) must have the package of stripe, which is not",
+        ),
+        (
+            "mysite/urls.py",
+            "urlpatterns = [",
+            "import stripe\nurlpatterns = [",
+            "The project (mysite/urls.py:",
+        ),
     ],
 )
 def test_a_release_that_cannot_run_stops_before_the_switch(host, sites, file, old, new, words):

@@ -29,13 +29,17 @@ def effective(host):
         ("authenticationmethods", "publickey"),
         ("x11forwarding", "no"),
         ("allowagentforwarding", "no"),
-        ("allowtcpforwarding", "no"),
         ("maxauthtries", "4"),
         ("logingracetime", "30"),
     ],
 )
 def test_sshd_is_set(effective, name, value):
     assert effective[name] == value
+
+
+def test_sshd_forwards_nothing_unless_the_inventory_wants_it(host, effective):
+    wanted = inventory.variables(host).get("ssh_forwarding_enabled", False)
+    assert effective["allowtcpforwarding"] == ("local" if wanted else "no")
 
 
 @pytest.mark.parametrize("name", ["ciphers", "macs", "kexalgorithms"])
