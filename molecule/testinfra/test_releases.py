@@ -25,15 +25,9 @@ BROKEN = {
     "fading": "became unhealthy after the switch: 418",
     "crash": "after the switch",
 }
-# Where the controller is killed: the task that has just begun, and for the how many-th time.
-MOMENTS = [
-    "Name and pack",
-    "Take the lock",
-    "Write the environment",
-    "Build it",
-    "Start it",
-    "Remove what nothing needs",
-]
+ONE_BY_ONE = {"application_batch_count": 1}
+# The tasks before the switch, where a killed deploy leaves the old release serving.
+BEFORE_THE_SWITCH = ["Name and pack", "Take the lock", "Write the environment", "Build it"]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +49,16 @@ def base(cluster):
     return cluster
 
 
+@pytest.fixture
+def migrated(cluster):
+    """The hosts on the release "new column", which they switched to from a good one."""
+    if not cluster.serves("new column"):
+        make_good(cluster)
+        done = cluster.deploy("new column")
+        assert done.process.returncode == 0, done.output
+    return cluster
+
+
 def make_good(cluster):
     if cluster.now in GOOD and cluster.serves(cluster.now):
         return
@@ -69,7 +73,7 @@ def make_good(cluster):
 
 def test_a_deploy_releases_everywhere(base):
     name = base.others[0]
-    done = base.deploy(name)
+    done = base.deploy(name, **ONE_BY_ONE)
     assert done.process.returncode == 0, done.output
     base.require(name, kind="deploy")
     again = base.deploy(name)
@@ -79,7 +83,7 @@ def test_a_deploy_releases_everywhere(base):
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_release_leaves_the_old_one_serving(base, name):
     before = base.now
-    done = base.deploy(name, application_health_timeout_seconds=5, application_grace_seconds=8)
+    done = base.deploy(name, application_health_timeout_seconds=5, application_grace_seconds=8, **ONE_BY_ONE)
     assert done.process.returncode != 0
     assert BROKEN[name] in " ".join(done.output.split())
     base.require(before, kind="deploy", result="failed")
@@ -110,6 +114,17 @@ def test_a_release_comes_from(base, kind, tmp_path):
     base.require(kind, kind="deploy")
     if kind == "checkout with changes":
         assert base.hosts[0].file("/srv/slipway/current/release/config/not_committed.py").exists
+
+
+def test_a_new_host_gets_what_the_others_run(base):
+    if base.now == "head":
+        assert base.deploy("good").process.returncode == 0
+    name, new = base.now, base.hosts[-1]
+    new.check_output("systemctl stop 'slipway-*' && rm -r /srv/slipway/*")
+    done = base.start("site", "--limit", new.backend.host, "--tags", "application").wait()
+    assert done.process.returncode == 0, done.output
+    assert look(new)["release"] == base.names[name]
+    assert base.serves(name)
 
 
 def test_the_newest_releases_are_kept_and_nothing_else_of_the_old_ones(base):
@@ -192,7 +207,7 @@ def test_hosts_that_have_switched_go_back_when_a_later_one_is_not_healthy(base):
     drop_in = f"/etc/systemd/system/slipway-web@{idle}.service.d/broken.conf"
     last.check_output(f"mkdir $(dirname {drop_in}) && printf '[Service]\\nExecStartPre=/bin/false\\n' > {drop_in}")
     try:
-        done = base.deploy(base.others[0])
+        done = base.deploy(base.others[0], **ONE_BY_ONE)
     finally:
         last.check_output(f"rm -r $(dirname {drop_in}) && systemctl daemon-reload")
     assert done.process.returncode != 0
@@ -211,6 +226,31 @@ def test_migrations_run_once_and_are_shown_first(base):
     base.require("new column", kind="deploy")
     ran = [look(host)["history"][-1]["migrations"] for host in base.hosts]
     assert sorted(ran) == sorted([["users.0002_nickname"]] + [[]] * (len(base.hosts) - 1))
+
+
+def has_column(host):
+    """Whether the migration of the release "new column" is applied; only that release's own code would list it."""
+    return query(host, "SELECT count(*) FROM django_migrations WHERE name = '0002_nickname'")["rows"][0][0] == 1
+
+
+def test_a_migration_that_breaks_the_running_release_is_refused(migrated):
+    done = migrated.deploy("dropped column")
+    assert done.process.returncode != 0
+    assert "users.0003_no_nickname: DROPPING columns" in done.output
+    assert "BREAKING=yes" in done.output
+    migrated.require("new column", kind="deploy", result="failed")
+
+
+def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(migrated):
+    before = migrated.before
+    refused = migrated.rollback()
+    assert refused.process.returncode != 0
+    assert "slipway-manage migrate users 0001_initial" in refused.output
+    migrated.require("new column", kind="rollback", result="failed")
+    done = migrated.rollback(application_reverse_migrations_enabled=True)
+    assert done.process.returncode == 0, done.output
+    migrated.require(before, kind="rollback")
+    assert not has_column(migrated.hosts[0])
 
 
 @contextlib.contextmanager
@@ -265,31 +305,21 @@ def test_a_migration_waits_while_another_one_runs(base):
         waiting = f"journalctl -u 'slipway-release@*' --since=@{began} -g 'Another run migrates'"
         eventually(lambda: host.run(waiting).rc == 0, seconds=30)
         assert running.process.poll() is None
-        assert "0002" not in host.check_output("slipway-manage showmigrations users")
+        assert not has_column(host)
     assert running.wait().process.returncode == 0, running.output
     base.require("new column", kind="deploy")
 
 
-def test_a_migration_that_breaks_the_running_release_is_refused(base):
-    base.deploy("new column")
-    done = base.deploy("dropped column")
-    assert done.process.returncode != 0
-    assert "users.0003_no_nickname: DROPPING columns" in done.output
-    assert "BREAKING=yes" in done.output
-    base.require("new column", kind="deploy", result="failed")
-
-
-def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(base):
-    before = base.now
-    base.deploy("new column")
-    refused = base.rollback()
-    assert refused.process.returncode != 0
-    assert "slipway-manage migrate users 0001_initial" in refused.output
-    base.require("new column", kind="rollback", result="failed")
-    done = base.rollback(application_reverse_migrations_enabled=True)
+def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(migrated):
+    before, host = migrated.before, migrated.hosts[0]
+    killed = migrated.start("rollback", application_reverse_migrations_enabled=True)
+    killed.reaches("Reverse what")
+    killed.kill()
+    assert has_column(host)
+    done = migrated.rollback(application_reverse_migrations_enabled=True)
     assert done.process.returncode == 0, done.output
-    base.require(before, kind="rollback")
-    assert "0002" not in base.hosts[0].check_output("slipway-manage showmigrations users")
+    assert not has_column(host)
+    migrated.require(before, kind="rollback")
 
 
 def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
@@ -365,30 +395,38 @@ def test_a_lock_is_shown_and_taken_away(base):
 # --- killed and started again
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_deploy_that_is_killed_is_finished_by_the_next(base, moment):
+def finish_after_kills(base, *moments):
     name = base.others[0]
-    killed = base.start_deploy(name)
-    killed.reaches(moment)
-    time.sleep(0.5)
-    killed.kill()
-    assert all(site.get("/health/ready/").status == 200 for site in base.sites)
+    for moment in moments:
+        killed = base.start_deploy(name, **ONE_BY_ONE)
+        killed.reaches(moment)
+        time.sleep(0.5)
+        killed.kill()
+        assert all(site.get("/health/ready/").status == 200 for site in base.sites)
     done = base.deploy(name)
     assert done.process.returncode == 0, done.output
     base.require(name, kind="deploy")
 
 
+def test_a_deploy_that_is_killed_at_each_step_before_the_switch_is_finished_by_the_next(base):
+    finish_after_kills(base, *BEFORE_THE_SWITCH)
+
+
+@pytest.mark.parametrize("moment", ["Start it", "Remove what nothing needs"])
+def test_a_deploy_that_is_killed_after_a_switch_is_finished_by_the_next(base, moment):
+    finish_after_kills(base, moment)
+
+
 def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base):
-    one, two = base.others
-    for name in (one, two):
-        assert base.deploy(name).process.returncode == 0
-    killed = base.start("rollback")
+    start = base.now
+    assert base.deploy(base.others[0]).process.returncode == 0
+    killed = base.start("rollback", **ONE_BY_ONE)
     killed.reaches("Start it", times=len(base.hosts))
     time.sleep(0.5)
     killed.kill()
     done = base.rollback()
     assert done.process.returncode == 0, done.output
-    base.require(one, kind="rollback")
+    base.require(start, kind="rollback")
 
 
 def test_another_release_after_a_killed_one_leaves_nothing_of_it(base):
