@@ -33,7 +33,7 @@ up: ## Boot and provision a host on this machine
 down: ## Remove that host, its network and its secrets
 	@/usr/bin/python3 molecule/shared/machines.py down inventories/local
 
-init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; ansible/init.py --help has more
+init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; docs/projects.md has more
 	@molecule/shared/tools.sh
 	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)='$($(option))'))
 
@@ -121,10 +121,10 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
-test: check spa ## Everything: check, a browser, Heroku, and booted hosts of two distributions
-	@for tools in hosts browser heroku; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: default projects development heroku"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects development heroku
+test: check spa ## Everything: check, a browser, Heroku, Vagrant, and booted hosts of two distributions
+	@for tools in hosts browser heroku vagrant; do molecule/shared/tools.sh $$tools || exit; done
+	@echo "Two at a time, each shown when it has ended: default projects vagrant heroku development"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects vagrant heroku development
 	@# Alone, since it measures.
 	@$(MAKE) --no-print-directory scenario-releases
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache/vagrant"
-sys.path.insert(0, str(ROOT / "molecule/shared"))
+sys.path[:0] = [str(ROOT / "molecule/shared"), str(ROOT / "molecule/testinfra")]
 
 import machines  # noqa: E402 - the harness is no package
 

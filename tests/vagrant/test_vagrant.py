@@ -1,6 +1,5 @@
 """`vagrant` as a newcomer types it, with the distribution's own and containers in the place of virtual machines."""
 
-import http.client
 import json
 import os
 import pty
@@ -8,13 +7,12 @@ import re
 import shlex
 import shutil
 import socket
-import ssl
 import subprocess
-import time
 
 import machine
 import pytest
 from machine import ADDRESS, CACHE, CLONE, ROOT, Vagrant, run
+from support import Site, eventually
 
 # A provider that knows what the plugin's documentation names.
 PARALLELS = """
@@ -37,28 +35,6 @@ def recap(output):
     """What Ansible counted in each play, by its name."""
     found = re.findall(r"^slipway +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", output, re.MULTILINE)
     return [tuple(map(int, counts)) for counts in found]
-
-
-class Site:
-    """The site as a browser on this machine sees it."""
-
-    def __init__(self, folder):
-        self.authority = folder / "inventories/vagrant/.secrets/ca.crt"
-
-    def get(self, path):
-        link = socket.create_connection((ADDRESS, 8443), timeout=15)
-        trust = ssl.create_default_context(cafile=self.authority)
-        connection = http.client.HTTPSConnection("slipway.localhost", 8443)
-        connection.sock = trust.wrap_socket(link, server_hostname="slipway.localhost")
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-
-    def serves(self):
-        try:
-            return self.get("/health/ready/")[0] == 200
-        except OSError:
-            return False
 
 
 @pytest.fixture(scope="session")
@@ -99,13 +75,15 @@ def up(vagrant):
 
 @pytest.fixture
 def site(up, clone):
-    return Site(clone)
+    """The site as a browser on this machine sees it."""
+    authority = clone / "inventories/vagrant/.secrets/ca.crt"
+    return Site(ADDRESS, "slipway.localhost", http_port=8080, https_port=8443, authority=authority)
 
 
 def test_up_ends_with_an_address_that_answers(up, site):
     assert "https://slipway.localhost:8443/api/docs/" in up
-    assert site.get("/health/ready/")[0] == 200
-    assert site.get("/api/docs/")[0] == 200
+    assert site.get("/health/ready/").status == 200
+    assert site.get("/api/docs/").status == 200
 
 
 def test_the_call_that_up_shows_is_answered(up, clone):
@@ -121,11 +99,11 @@ def test_provision_changes_nothing(vagrant, up):
 
 
 def test_provision_releases_what_is_not_committed(vagrant, clone, site):
-    before = json.loads(site.get("/health/ready/")[1])["release"]
+    before = site.get("/health/ready/").json["release"]
     with (clone / "app/config/urls.py").open("a") as urls:
         urls.write("# new\n")
     vagrant.do("provision")
-    after = json.loads(site.get("/health/ready/")[1])["release"]
+    after = site.get("/health/ready/").json["release"]
     assert after.startswith(f"{before[:12]}-")
 
 
@@ -135,15 +113,16 @@ def test_the_commands_of_operators_reach_the_machine(clone, up):
     assert "SUCCESS" in said
 
 
+def test_the_promises_of_a_host_hold(clone, up):
+    assert " passed" in run("make", "--silent", "verify", "ENV=vagrant", cwd=clone)
+
+
 def test_a_machine_that_was_halted_serves_again(vagrant, site):
     vagrant.do("halt")
     with pytest.raises(ConnectionRefusedError):
         site.get("/health/ready/")
     vagrant.do("up")
-    give_up = time.monotonic() + 60
-    while not site.serves():
-        assert time.monotonic() < give_up
-        time.sleep(1)
+    eventually(lambda: site.get("/health/ready/").status == 200, seconds=60)
 
 
 def test_an_ansible_in_the_machine_finds_nothing_to_change(vagrant, clone, up):
