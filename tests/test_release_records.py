@@ -65,6 +65,15 @@ def test_a_record_after_one_that_was_cut_off_is_read(tmp_path):
     assert [each["release"] for each in kept.line()] == ["A", "B"]
 
 
+@pytest.mark.parametrize("damage", [b"null\n", b"\xff\xfe{\n", b"[1]\n"])
+def test_a_damaged_line_is_no_record(tmp_path, damage):
+    kept = history(tmp_path, "deploy A")
+    with open(kept.path, "ab") as file:
+        file.write(damage)
+    history(tmp_path, "deploy B")
+    assert [each["release"] for each in kept.line()] == ["A", "B"]
+
+
 # --- the lease
 
 
@@ -122,6 +131,7 @@ def made(tmp_path):
         (folder / "staticfiles" / f"{name}.css").touch()
         (folder / "staticfiles" / "shared.css").touch()
         (tmp_path / "venvs" / f"for-{name}").mkdir(parents=True)
+        (tmp_path / "venvs" / f"for-{name}" / ".complete").touch()
         (folder / ".venv").symlink_to(tmp_path / "venvs" / f"for-{name}")
         made.share_static(name)
     (tmp_path / "etc").mkdir()

@@ -1,7 +1,9 @@
 """What is released is exactly what somebody committed, or asked for by name."""
 
+import os
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 import source
@@ -110,6 +112,35 @@ def test_a_repository_that_does_not_answer_is_refused(tmp_path):
         resolve(tmp_path, repository=str(tmp_path / "nowhere"))
 
 
+def test_a_fetch_that_was_killed_is_no_hindrance(tmp_path, checkout):
+    resolve(tmp_path, repository=str(checkout), ref="main")
+    (copy,) = (tmp_path / "cache/repositories").iterdir()
+    (copy / "refs/heads/main.lock").touch()
+    (copy / "config").unlink()
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    assert content(resolve(tmp_path, repository=str(checkout), ref="main")) == "# two\n"
+
+
+def test_a_password_in_an_address_is_not_shown(tmp_path):
+    with pytest.raises(source.Refusal) as refused:
+        resolve(tmp_path, repository="https://ada:s3cret@127.0.0.1:1/shop.git")
+    assert "https://127.0.0.1:1/shop.git cannot be fetched" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_archives_of_long_ago_go(tmp_path, checkout):
+    first = resolve(tmp_path)
+    folder = Path(first["archive"]).parent
+    for number in range(source.ARCHIVES_KEPT):
+        (folder / f"{number}.tar.gz").touch()
+    os.utime(first["archive"], (1, 1))
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    assert resolve(tmp_path)["archive"]
+    assert not Path(first["archive"]).exists()
+
+
 @pytest.mark.parametrize(("root", "folder"), [("shop-1.2/app", "app"), ("shop-1.2", ""), (".", "")])
 def test_a_tarball_is_a_source_wherever_its_project_lies(tmp_path, root, folder):
     packed = tmp_path / "packed" / root
@@ -121,6 +152,21 @@ def test_a_tarball_is_a_source_wherever_its_project_lies(tmp_path, root, folder)
     found = resolve(tmp_path, tarball=str(tarball), folder=folder)
     assert content(found) == "# packed\n"
     assert found["release"] == resolve(tmp_path, tarball=str(tarball), folder=folder)["release"]
+
+
+def test_links_of_a_tarball_are_released(tmp_path):
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "manage.py").write_text("# packed\n")
+    (packed / "second_name.py").hardlink_to(packed / "manage.py")
+    (packed / "link.py").symlink_to("manage.py")
+    tarball = tmp_path / "shop.tar.gz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(packed, arcname="shop")
+    found = resolve(tmp_path, tarball=str(tarball), folder="")
+    assert content(found, "second_name.py") == "# packed\n"
+    with tarfile.open(found["archive"]) as archive:
+        assert archive.getmember("link.py").linkname == "manage.py"
 
 
 def test_a_file_that_is_no_tarball_is_refused(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import validate_inventory as plugin
 import yaml
+from repository import ROOT
 
 OPTIONS = {
     "shop_http_port": {"type": "int", "description": "Port."},
@@ -279,7 +280,9 @@ def project(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
-    (tmp_path / "ansible.cfg").write_text("[defaults]\naction_plugins = ansible/plugins/action\n")
+    # What of an inventory's folder is none of its hosts is this repository's own setting.
+    ours = (ROOT / "ansible.cfg").read_text().partition("[inventory]")[2].partition("[connection]")[0]
+    (tmp_path / "ansible.cfg").write_text(f"[defaults]\naction_plugins = ansible/plugins/action\n[inventory]\n{ours}")
     return tmp_path
 
 
@@ -356,6 +359,27 @@ def test_front_ends_must_be_built_and_have_names_of_their_own(project):
     values["project_frontend_origins"] = ["https://app.example.org:8443"]
     inventory.write_text(yaml.safe_dump(values))
     assert "TASK [Connect]" in validate(project)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("- ansible.builtin.shout: {}\n", "couldn't resolve module/action 'ansible.builtin.shout'"),
+        ("- ansible.builtin.debug: {msg: [}\n", "YAML parsing failed"),
+        ("hosts: all\n", "it begins with no dash"),
+    ],
+)
+def test_tasks_of_the_operator_that_ansible_cannot_read_are_told_before_anything_changes(project, text, reason):
+    hooks = project / "inventories/test/hooks"
+    hooks.mkdir()
+    (hooks / "before_switch.yml").write_text("- ansible.builtin.debug: {msg: ready}\n")
+    (hooks / "after_switch.yml").write_text(text)
+    (project / "inventories/test/maintenance.html").write_text("<!doctype html>")
+    output = " ".join(validate(project).split())
+    assert "inventories/test/hooks/after_switch.yml is no list of tasks that Ansible knows: " in output
+    assert reason in output
+    assert "hooks/before_switch.yml" not in output
+    assert "TASK [Connect]" not in output
 
 
 def test_a_right_inventory_passes_and_only_then_are_hosts_reached(project):

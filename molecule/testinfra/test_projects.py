@@ -9,6 +9,7 @@ from pathlib import Path
 
 import inventory
 import pytest
+import yaml
 from support import Site
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +199,30 @@ def test_a_release_and_the_way_back_leave_the_other_projects_alone(host, sites, 
     # Fails where the release that serves has another database.
     manage(host, name, kept.format("drop").replace(" (i int)", ""))
     assert {other: pids(host, other) for other in others} == others
+
+
+@pytest.mark.destructive
+def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_again(host, sites):
+    before = set(pids(host, "shop"))
+    defined = yaml.safe_load((CACHE / "inventories/shop/group_vars/all/application.yml").read_text())
+    processes = [
+        {**process, "count": 2} if process["kind"] == "worker" else process
+        for process in defined["application_processes"]
+    ]
+    processes.append({"name": "clock", "kind": "worker", "command": "sleep infinity"})
+    added = {"shop-worker-2", "shop-clock"}
+    done = play("shop", "site", "--tags", "application", "-e", json.dumps({"application_processes": processes}))
+    try:
+        assert done.returncode == 0, done.stdout
+        assert {unit.split("@")[0] for unit in pids(host, "shop")} == {unit.split("@")[0] for unit in before} | added
+    finally:
+        done = play("shop", "site", "--tags", "application")
+    assert done.returncode == 0, done.stdout
+    assert {unit.split("@")[0] for unit in pids(host, "shop")} == {unit.split("@")[0] for unit in before}
+    assert (
+        host.run("ls /etc/systemd/system/shop-clock@.service /etc/systemd/system/shop-worker-2@.service").stdout == ""
+    )
+    assert sites["shop"].get("/").status == 200
 
 
 @pytest.mark.destructive

@@ -7,6 +7,8 @@ is the same release everywhere and is packed and built only once.
 from __future__ import annotations
 
 import contextlib
+import copy
+import fcntl
 import hashlib
 import os
 import re
@@ -19,6 +21,7 @@ from ansible.plugins.action import ActionBase
 
 LOCKS = ("uv.lock", "poetry.lock", "pyproject.toml")
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
+ARCHIVES_KEPT = 20
 
 
 class Refusal(Exception):
@@ -38,18 +41,28 @@ def commit_of(folder, ref, what):
     return done.stdout.strip()
 
 
+def without_password(url):
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
 def mirror(url, cache):
     """An up-to-date copy of a repository, without working tree."""
     folder = cache / "repositories" / hashlib.sha256(url.encode()).hexdigest()[:16]
-    if not (folder / "HEAD").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        git(folder, "init", "--bare", "--quiet")
+    folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-    done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=environment)
+    with (folder / "fetching").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        # What a killed run left: a copy that is not whole, and locks.
+        git(folder, "init", "--bare", "--quiet")
+        for lock in folder.glob("**/*.lock"):
+            lock.unlink()
+        done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=environment)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise Refusal(f"application_source_repository {url} cannot be fetched: {said}.")
+        said = (done.stderr.strip().splitlines() or ["no answer"])[-1].rstrip(".")
+        raise Refusal(
+            f"application_source_repository {without_password(url)} cannot be fetched: {without_password(said)}."
+        )
     return folder
 
 
@@ -64,11 +77,21 @@ def snapshot(folder):
     return done.stdout.strip()
 
 
+def is_packed(archive):
+    """Whether it is there already; makes room for it, where those of long ago go."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    if archive.exists():
+        archive.touch()
+        return True
+    for old in sorted(archive.parent.glob("*.tar.gz"), key=os.path.getmtime)[:-ARCHIVES_KEPT]:
+        old.unlink(missing_ok=True)
+    return False
+
+
 def pack(folder, tree, path, archive):
     """Pack one folder of a tree; in one step, so that a killed run leaves no half of it."""
-    if archive.exists():
+    if is_packed(archive):
         return
-    archive.parent.mkdir(parents=True, exist_ok=True)
     draft = archive.with_suffix(f".{os.getpid()}")
     done = git(folder, "archive", "--format=tar.gz", f"--output={draft}", f"{tree}:{path}" if path else tree)
     if done.returncode:
@@ -85,12 +108,11 @@ def pack(folder, tree, path, archive):
 
 def repack(tarball, path, archive):
     """Give a tarball our shape: its project's folder at the root."""
-    if archive.exists():
+    if is_packed(archive):
         return
-    archive.parent.mkdir(parents=True, exist_ok=True)
     draft = archive.with_suffix(f".{os.getpid()}")
     with tarfile.open(tarball) as source, tarfile.open(draft, "w:gz") as target:
-        members = [member for member in source.getmembers() if member.isfile()]
+        members = [member for member in source.getmembers() if not member.isdir()]
         roots = [Path(m.name).parent for m in members if Path(m.name).name == "manage.py"]
         wanted = [root for root in roots if not path or root.name == Path(path).name]
         if not wanted:
@@ -100,9 +122,12 @@ def repack(tarball, path, archive):
         for member in members:
             with contextlib.suppress(ValueError):
                 name = Path(member.name).relative_to(root)
-                content = source.extractfile(member)
-                member.name = str(name)
-                target.addfile(member, content)
+                packed = copy.copy(member)
+                packed.name = str(name)
+                if member.islnk():
+                    # A second name of a file, which may lie outside of the folder.
+                    packed.type, packed.size = tarfile.REGTYPE, source.getmember(member.linkname).size
+                target.addfile(packed, None if member.issym() else source.extractfile(member))
     draft.rename(archive)
 
 
@@ -145,7 +170,7 @@ def locate(cache, checkout, ref, folder, repository="", tarball="", uncommitted=
     warnings = []
     if repository:
         place = mirror(repository, cache)
-        tree = commit = commit_of(place, ref, repository)
+        tree = commit = commit_of(place, ref, without_password(repository))
     else:
         place = Path(checkout)
         if git(place, "rev-parse", "--git-dir").returncode:

@@ -20,6 +20,8 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import ArgumentTypeError, ElementError
+from ansible.playbook.helpers import load_list_of_blocks
+from ansible.playbook.play import Play
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
@@ -331,6 +333,7 @@ def describe_frontends(valid, where):
             )
 
 
+HOOKS = ("before_migrate", "before_switch", "after_switch", "after_failure")
 NEEDED = {
     "database": ("application_database_url", "application"),
     "broker": ("application_broker_url", "application"),
@@ -350,6 +353,22 @@ def describe_unused(given, valid, folder):
                 f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
                 f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
             )
+
+
+def describe_hooks(folder, loader):
+    """Sentences about tasks of the operator's that Ansible could not even read, in the middle of a release."""
+    for path in (folder / f"{name}.yml" for name in HOOKS):
+        if not path.is_file():
+            continue
+        try:
+            tasks = loader.load_from_file(str(path))
+            reason = None if isinstance(tasks, list) else "it begins with no dash"
+            if not reason:
+                load_list_of_blocks(tasks, play=Play(), loader=loader)
+        except AnsibleError as error:
+            reason = " ".join(error.message.split()).rstrip(".")
+        if reason:
+            yield f"{brief(path)} is no list of tasks that Ansible knows: {reason}. Write tasks as in a role's file."
 
 
 def describe_missing(name, file, option, folder):
@@ -432,6 +451,7 @@ class ActionModule(ActionBase):
             else:
                 valid[name] = value
         yield from describe_unused(variables, valid, brief(folder))
+        yield from describe_hooks(Path(valid.get("application_hooks_path") or folder / "hooks"), self._loader)
         if valid.get("project_frontends"):
             where = find("project_frontends", folder, host, variables["group_names"])
             yield from describe_frontends(valid, where)

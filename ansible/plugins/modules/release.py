@@ -1,9 +1,11 @@
 #!/usr/bin/python
 """Bring a release of a Django project to a host, step by step, so that every step can fail without harm."""
 
+import contextlib
 import datetime
 import fcntl
 import glob
+import json
 import os
 import subprocess
 import tempfile
@@ -41,6 +43,7 @@ options:
       processes: {type: list, elements: str, required: true, description: Names of the processes to run here.}
       known_processes: {type: list, elements: str, required: true, description: "All that are defined, also elsewhere."}
       commands: {type: list, elements: str, required: true, description: What the processes run.}
+      source_folder: {type: str, required: true, description: Folder of the source that the release is made of.}
       requirements_file: {type: str, required: true, description: "Of any kind, relative to the release."}
       static_folder: {type: str, required: true, description: "STATIC_ROOT, relative to the release."}
       media_folder: {type: str, required: true, description: "Link to the project's media, relative to the release."}
@@ -68,12 +71,15 @@ options:
   static_retention_days: {type: int, description: How long static files of removed releases stay.}
   reason: {type: str, description: Why the attempt is given up.}
   failed_step: {type: str, description: Where it failed.}
+  stands: {type: bool, description: Whether the release serves everywhere already, so that it is not given up.}
 author: Slipway contributors
 """
 
 
 # Migrations that are named before a deploy; a new database has many.
 SHOWN = 12
+# What decides, beside its source, what a release is; its name does not tell.
+SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths")
 
 
 def duration(since):
@@ -144,15 +150,20 @@ class Release:
                 "run ansible/site.yml (`make provision`) first."
             )
         holder = self.lease.holder()
-        if holder and holder["token"] not in (self.owner["token"], self.break_token):
+        if holder and holder["token"] not in (self.owner["token"], self.break_token) and not self.check_mode:
             return {"held": holder}
         left = self.attempt.read()
         recovered = [] if self.check_mode else self.recover(left)
         unreversed = self.unreversed(left)
         wanted = self.target(left) if self.kind == "rollback" else {}
-        release = wanted.get("release") or self.release
-        environment = wanted.get("path") or self.environment
         slot = self.slots.serving()
+        # Another run may have released since this one looked.
+        keeps = self.slots.release(slot) if self.kind == "keep" else None
+        release = wanted.get("release") or keeps or self.release
+        environment = wanted.get("path") or self.environment
+        known = self.builds.metadata(release)
+        if self.kind == "deploy" and known:
+            self.require_shape(known)
         if (
             slot
             and self.slots.runs(slot, release, os.path.basename(environment))
@@ -165,7 +176,6 @@ class Release:
             if unreversed and self.kind == "rollback" and self.reverse_migrations_enabled:
                 recovered.append("this run reverses it")
                 self.lease.take(self.owner["token"], self.owner["who"], f"{self.kind} of {release}")
-                self.attempt.update(switched=True)
                 return {**answer, "reverse": unreversed}
             if unreversed and self.kind == "keep":
                 recovered.append("`make rollback REVERSE=yes` still reverses it")
@@ -174,7 +184,6 @@ class Release:
             if holder:
                 self.lease.drop()
             return answer
-        known = self.builds.metadata(release)
         after = f"release {release}, configuration {os.path.basename(environment)}\n"
         answer = {
             "changed": True,
@@ -187,7 +196,8 @@ class Release:
         }
         if self.check_mode:
             return answer
-        self.builds.require_room()
+        if not known:
+            self.builds.require_room()
         self.lease.take(self.owner["token"], self.owner["who"], f"{self.kind} of {release}")
         started = now()
         self.attempt.write(
@@ -205,6 +215,20 @@ class Release:
             }
         )
         return answer
+
+    def shape(self):
+        return {name: getattr(self, name) for name in SHAPE}
+
+    def require_shape(self, known):
+        """Refuse to deploy a release again that was built with other settings, since it would stay as it is."""
+        for name, value in self.shape().items():
+            before = known.get("shape", {}).get(name, value)
+            if before != value:
+                raise Refused(
+                    f"Release {known['release']} was built with application_{name} {json.dumps(before)}, which is "
+                    f"{json.dumps(value)} now: deploy another commit, so that it is built anew "
+                    "(`git commit --allow-empty` makes one). Nothing was changed."
+                )
 
     def target(self, left):
         """The release to go back to, with the environment that it ran with. A killed rollback keeps its target."""
@@ -232,13 +256,25 @@ class Release:
 
     def recover(self, left):
         """Clear up what a killed run left, so that what serves is healthy, recorded and alone."""
-        done = []
         slot, other = self.slots.serving(), self.slots.idle()
+        # A step lives on when its run is killed. First of all, since a full disk may be why.
+        self.slots.stop([self.slots.step(other)])
+        half_made = [
+            name
+            for name in names(os.path.join(self.root, "releases"))
+            if not self.builds.metadata(name) and name != self.slots.release(slot)
+        ]
+        for name in half_made:
+            self.builds.discard(name)
+        done = [f"the half-made release {name} is removed" for name in half_made]
         recorded = [record.get("id") for record in self.history.good()]
         if slot and not self.is_recorded(slot):
             record = {"slot": slot, "release": self.slots.release(slot), "environment": self.slots.environment(slot)}
             if left and (left.get("slot"), left["release"]) == (slot, record["release"]):
                 record, left = {**left, **record}, None
+            elif left and left["id"] in recorded:
+                # It was on its way back.
+                record.update({"kind": "return", "by": left["by"], "previous": left["release"]})
             else:
                 record.update({"kind": "deploy", "by": self.owner["who"], "previous": self.slots.release(other)})
             done.append(self.decide(slot, other, record))
@@ -247,14 +283,12 @@ class Release:
             why = "The run was killed."
             self.write_down(left, result="interrupted", step=left["step"], why=why, migrations=migrated)
             done.append(f"a {left['kind']} of {left['release']} was killed in the step {left['step']}")
-        serving, idle = self.slots.serving(), self.slots.idle()
+        if done or left:
+            self.restore_static()
+        idle = self.slots.idle()
         if not self.slots.is_gone(idle):
             self.slots.retire(idle, self.drain_timeout_seconds)
             done.append(f"processes of release {self.slots.release(idle)} are stopped")
-        for name in names(os.path.join(self.root, "releases")):
-            if not self.builds.metadata(name) and name != self.slots.release(serving):
-                self.builds.discard(name)
-                done.append(f"the half-made release {name} is removed")
         if unreversed := self.unreversed(left):
             steps = ", ".join(f"{app} to {name}" for app, name in unreversed)
             done.append(f"the rollback to {left['release']} was killed before it reversed {steps}")
@@ -277,7 +311,14 @@ class Release:
         except Refused as refused:
             good = (self.history.line() or [{}])[-1]
             if (good.get("slot"), good.get("release")) == (other, self.slots.release(other)):
-                self.bring_back(other)
+                try:
+                    self.bring_back(other)
+                except Refused as trouble:
+                    # Whatever this run brings may be what heals it.
+                    return (
+                        f"release {record['release']}, which a killed run switched to, is not healthy ({refused}), nor "
+                        f"is release {good['release']} ({trouble})"
+                    )
                 self.slots.stop(self.slots.known(slot))
             else:
                 self.slots.abandon(slot, None)
@@ -306,6 +347,10 @@ class Release:
     def owned(self, step):
         """The present attempt; refuses when the lock is not ours any more."""
         self.lease.require(self.owner["token"])
+        if not self.attempt.read():
+            raise Refused(
+                f"{self.attempt.path}, which says what this run does, cannot be read any more: start it again."
+            )
         self.attempt.update(step=step)
         return self.attempt.read()
 
@@ -327,7 +372,7 @@ class Release:
         if not known:
             about = {key: attempt[key] for key in ("commit", "ref", "by")}
             lists = {key: found[key] for key in ("migrations", "leaves", "apps")}
-            self.builds.finish(release, built=now(), requirements=requirements, **about, **lists)
+            self.builds.finish(release, built=now(), requirements=requirements, shape=self.shape(), **about, **lists)
         reverse = self.to_reverse(attempt, found)
         self.require_harmless(found["findings"])
         self.builds.share_static(release)
@@ -377,8 +422,9 @@ class Release:
         values = {"STEP": step, **self.settings(), **settings}
         with open(f"{folder}/{slot}.step", "w") as file:
             file.writelines(f'{name}="{value}"\n' for name, value in values.items())
-        unit = f"{self.name}-release@{slot}.service"
-        systemctl("reset-failed", unit)
+        unit = self.slots.step(slot)
+        # One that still runs would be joined, and answer what it was asked before.
+        self.slots.stop([unit])
         failed = systemctl("start", unit).returncode
         lines = journal(unit)
         if attempt := self.attempt.read():
@@ -402,7 +448,7 @@ class Release:
         }
 
     def preview(self):
-        """What would migrate, told by the new code in a folder that is removed again."""
+        """What would migrate, told by the new code in a folder that is removed again, if that can be told at all."""
         current = os.path.join(self.root, "current")
         driver = f"/usr/local/lib/{self.name}/django_release.py"
         known = self.builds.metadata(self.release)
@@ -417,6 +463,7 @@ class Release:
             code = self.builds.release(self.release)
             if not known:
                 code = f"{folder}/code"
+                self.builds.links = {}
                 self.builds.unpack(self.archive, code)
             venv = self.builds.known_venv(code, self.requirements_file)
             guess = not venv or not os.path.exists(f"{venv}/.complete")
@@ -429,7 +476,9 @@ class Release:
             words += [f"{venv}/bin/python", driver]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Refused("The release could not say what it would migrate.", done.stderr.splitlines()[-20:])
+            # It ran without its packages or with the old environment, which a deploy brings first.
+            why = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+            return {"changed": True, "pending": [], "summary": f"  What it migrates cannot be told before: {why}"}
         found = parse(done.stdout)
         return {"changed": True, "pending": found["pending"], "summary": summary(found, [], guess)}
 
@@ -455,7 +504,6 @@ class Release:
             self.slots.stop(self.slots.known(slot))
             raise
         watched = time.monotonic()
-        self.attempt.update(switched=True)
         if previous := self.slots.release(old):
             self.builds.touch_static(previous)
         self.write_down(
@@ -487,36 +535,67 @@ class Release:
         environments = {
             f"/etc/{self.name}/{record['environment']}" for record in good if record["release"] in releases
         } | {os.path.realpath(self.slots.path(self.slots.serving(), "environment"))}
-        gone = self.builds.prune(releases, environments, self.static_retention_days)
+        gone, warnings = [], []
+        try:
+            gone = self.builds.prune(releases, environments, self.static_retention_days)
+        except OSError as problem:
+            warnings = [f"Old releases were not all removed: {problem.strerror}: {problem.filename}."]
         self.attempt.drop()
         self.lease.drop()
-        return {"changed": bool(gone), "pruned": gone}
+        return {"changed": bool(gone), "pruned": gone, "warnings": warnings}
 
     def abort(self):
-        """Give up: what ran before serves, the half-made release is gone, its log stays, nobody is locked out."""
-        attempt = self.attempt.read()
-        if not attempt or not self.lease.belongs_to(self.owner["token"]):
+        """Give up: what ran before serves, the half-made release is gone, its log stays, nobody is locked out. A
+        release that serves everywhere stands, and the next run finishes what was left."""
+        if not self.lease.belongs_to(self.owner["token"]):
             return {"changed": False}
-        attempt["step"] = self.failed_step or attempt["step"]
-        trouble = None
-        if attempt.get("switched") and attempt["previous"]:
-            try:
-                self.go_back(attempt)
-            except Refused as refused:
-                trouble = str(refused)
-        elif not attempt.get("switched"):
-            if attempt.get("slot"):
-                self.slots.stop(self.slots.known(attempt["slot"]))
-            self.write_down(attempt, result="failed", step=attempt["step"], why=self.reason)
-            if attempt.get("built") or not self.builds.metadata(attempt["release"]):
-                self.builds.discard(attempt["release"])
-        self.builds.log(attempt["id"], f"# given up in {attempt['step']}: {self.reason}")
-        self.attempt.drop()
+        attempt = self.attempt.read() or {}
+        trouble = ""
+        try:
+            if attempt and not self.stands:
+                self.undo(attempt)
+        except (Refused, OSError) as problem:
+            trouble = f" It could not go back: {problem}"
+        unreversed = self.unreversed(attempt)
+        if not unreversed:
+            self.attempt.drop()
         self.lease.drop()
-        serving = self.slots.release(self.slots.serving())
-        log = self.builds.log_path(attempt["id"])
-        text = f"{os.uname().nodename} serves {serving or 'nothing yet'}; the log of this attempt is {log}."
-        return {"changed": True, "summary": f"{text} It could not go back: {trouble}" if trouble else text}
+        text = f"{os.uname().nodename} serves {self.slots.release(self.slots.serving()) or 'nothing yet'}"
+        if unreversed:
+            steps = ", ".join(f"{app} to {name}" for app, name in unreversed)
+            text += f", and `make rollback REVERSE=yes` has still to reverse {steps}"
+        if attempt:
+            with contextlib.suppress(OSError):
+                self.builds.log(attempt["id"], f"# given up in {self.failed_step}: {self.reason}")
+            text += f"; the log of this attempt is {self.builds.log_path(attempt['id'])}"
+        return {"changed": True, "summary": f"{text}.{trouble}"}
+
+    def undo(self, attempt):
+        """Let serve what served before this attempt, and remove what it made."""
+        serving, back = self.slots.serving(), self.slots.idle()
+        switched = bool(serving) and attempt.get("slot") == serving
+        if switched and self.is_recorded(serving):
+            if attempt["previous"]:
+                self.go_back(attempt)
+            return
+        if switched and attempt["previous"]:
+            # It was killed in the time of grace.
+            self.bring_back(back)
+            self.slots.retire(serving, self.drain_timeout_seconds)
+        elif switched:
+            self.slots.abandon(serving, None)
+        elif attempt.get("slot"):
+            self.slots.stop(self.slots.known(attempt["slot"]))
+        # Before anything is written, since a full disk may be why.
+        if attempt.get("built") or not self.builds.metadata(attempt["release"]):
+            self.builds.discard(attempt["release"])
+        self.restore_static()
+        self.write_down(attempt, result="failed", step=self.failed_step or attempt["step"], why=self.reason)
+
+    def restore_static(self):
+        """Static files without a hash in their name are again those of the release that serves."""
+        if release := self.slots.release(self.slots.serving()):
+            self.builds.share_static(release)
 
     def go_back(self, attempt):
         """Let the release serve that served before this attempt."""
@@ -525,6 +604,7 @@ class Release:
         record = {"id": attempt["id"], "kind": "return", "by": attempt["by"], "started": now(), "slot": back}
         record.update({"release": self.slots.release(back), "environment": self.slots.environment(back)})
         record.update({"previous": attempt["release"], "commit": self.builds.metadata(record["release"])["commit"]})
+        self.restore_static()
         self.write_down(record, result="good", step=attempt["step"], why=self.reason)
         self.slots.retire(slot, self.drain_timeout_seconds)
 
@@ -556,6 +636,7 @@ def main():
                     "processes": {"type": "list", "elements": "str", "required": True},
                     "known_processes": {"type": "list", "elements": "str", "required": True},
                     "commands": {"type": "list", "elements": "str", "required": True},
+                    "source_folder": {"type": "str", "required": True},
                     "requirements_file": {"type": "str", "required": True},
                     "static_folder": {"type": "str", "required": True},
                     "media_folder": {"type": "str", "required": True},
@@ -585,9 +666,12 @@ def main():
             "static_retention_days": whole,
             "reason": text,
             "failed_step": text,
+            "stands": yes,
         },
         supports_check_mode=True,
     )
+    # What serves comes first, as it does before builds.
+    os.nice(5)
     release = Release(module.params, module.check_mode)
     step = module.params["step"]
     if step == "read" or module.check_mode:

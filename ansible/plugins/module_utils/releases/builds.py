@@ -198,7 +198,12 @@ class Builds:
         write_json(os.path.join(self.release(name), ".release.json"), {"release": name, **metadata})
 
     def discard(self, name):
+        """Remove a release, and virtual environments that were never finished."""
         shutil.rmtree(self.release(name), ignore_errors=True)
+        for venv in names(os.path.join(self.root, "venvs")):
+            path = os.path.join(self.root, "venvs", venv)
+            if not os.path.exists(os.path.join(path, ".complete")):
+                shutil.rmtree(path, ignore_errors=True)
 
     # --- static files
 

@@ -26,9 +26,10 @@ def now():
 
 
 def read_json(path):
-    """The content of a JSON file, or None."""
+    """The object in a JSON file, or None."""
     with contextlib.suppress(OSError, ValueError), open(path) as file:
-        return json.load(file)
+        content = json.load(file)
+        return content if isinstance(content, dict) else None
     return None
 
 
@@ -54,13 +55,13 @@ class History:
         self.path = os.path.join(root, "history.jsonl")
 
     def read(self):
-        """All records, first first. A line that a crash cut off is none."""
+        """All records, first first. A line that a crash cut off or damaged is none."""
         found = []
-        with contextlib.suppress(OSError), open(self.path) as file:
+        with contextlib.suppress(OSError), open(self.path, errors="replace") as file:
             for line in file:
                 with contextlib.suppress(ValueError):
                     found.append(json.loads(line))
-        return found
+        return [record for record in found if isinstance(record, dict)]
 
     def append(self, **record):
         # Begins a line of its own, whatever a crash left at the end of the file.

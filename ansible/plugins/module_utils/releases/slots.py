@@ -107,10 +107,14 @@ class Slots:
         names = [f"{self.name}-{process}@{slot}.service" for process in self.processes]
         return [f"{self.name}-web@{slot}.socket"] * ("web" in self.processes) + names
 
+    def step(self, slot):
+        """The unit in which the slot's release takes a step."""
+        return f"{self.name}-release@{slot}.service"
+
     def known(self, slot):
         """All units that could run in a slot, whatever belongs on this host today."""
         names = [f"{self.name}-{process}@{slot}.service" for process in self.known_processes]
-        return [f"{self.name}-web@{slot}.socket"] * ("web" in self.known_processes) + names
+        return [f"{self.name}-web@{slot}.socket"] * ("web" in self.known_processes) + names + [self.step(slot)]
 
     def unknown(self):
         """Processes that should run here and whose unit is not on the host."""
@@ -131,7 +135,10 @@ class Slots:
 
     def states(self, units):
         """ActiveState and number of restarts of each unit."""
-        found = (properties(unit, "ActiveState", "NRestarts") for unit in units)
+        if not units:
+            return {}
+        answer = systemctl("show", *units, "--property=ActiveState,NRestarts").stdout
+        found = [dict(line.split("=", 1) for line in part.splitlines()) for part in answer.strip().split("\n\n")]
         return {
             unit: (state.get("ActiveState"), state.get("NRestarts", "0"))
             for unit, state in zip(units, found, strict=True)
@@ -147,15 +154,24 @@ class Slots:
             started = file.read()
         return (self.release(slot), self.environment(slot), started) == (release, environment, self.definitions())
 
+    def are_gone(self, units):
+        return all(state in ("inactive", "failed") for state, _ in self.states(units).values())
+
     def is_gone(self, slot):
         """Whether nothing of the slot runs."""
-        return all(state in ("inactive", "failed") for state, _ in self.states(self.known(slot)).values())
+        return self.are_gone(self.known(slot))
 
     def is_settled(self):
-        """Whether the serving slot runs all that it should, the other one nothing, and a boot would do the same."""
+        """Whether the serving slot runs all that it should and no more, the other one nothing, and a boot would do the
+        same."""
         slot = self.serving()
-        wanted = all(state == "active" for state, _ in self.states(self.units(slot)).values())
-        return wanted and self.is_gone(self.idle()) and systemctl("is-enabled", "--quiet", self.boot).returncode == 0
+        wanted = self.units(slot)
+        others = [unit for unit in self.known(slot) + self.known(self.idle()) if unit not in wanted]
+        return (
+            all(state == "active" for state, _ in self.states(wanted).values())
+            and self.are_gone(others)
+            and systemctl("is-enabled", "--quiet", self.boot).returncode == 0
+        )
 
     def start(self, unit):
         systemctl("reset-failed", unit)
@@ -184,6 +200,8 @@ class Slots:
 
     def open(self, slot, probe):
         """Start the slot's web processes beside the others, and wait until they are ready."""
+        # What is started is what the fingerprint is of, also where units were rendered since.
+        systemctl("daemon-reload")
         with open(self.path(slot, "definitions"), "w") as file:
             file.write(self.definitions())
         self.require_ready(slot, probe)
