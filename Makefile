@@ -123,10 +123,9 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 
 test: check spa ## Everything: check, a browser, Heroku, Vagrant, and booted hosts of two distributions
 	@for tools in hosts browser heroku vagrant; do molecule/shared/tools.sh $$tools || exit; done
-	@echo "Two at a time, each shown when it has ended: default projects vagrant heroku development"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target scenario-default scenario-projects vagrant heroku development
-	@# Alone, since it measures.
-	@$(MAKE) --no-print-directory scenario-releases
+	@echo "Two at a time, each shown when it has ended: releases default projects vagrant heroku development"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+		scenario-releases scenario-default scenario-projects vagrant heroku development
 
 scenario-%:
 	@$(MAKE) --no-print-directory molecule SCENARIO=$*

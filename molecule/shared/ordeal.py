@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 # The first run is killed within this time, each later one may live that much longer: all roles get their turn.
-STEP_SECONDS = 25
+STEP_SECONDS = 40
 
 
 def leaked(output, inventory):

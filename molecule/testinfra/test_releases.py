@@ -417,6 +417,39 @@ def test_a_deploy_that_is_killed_after_a_switch_is_finished_by_the_next(base, mo
     finish_after_kills(base, moment)
 
 
+# Whoever has the file open that keeps two steps apart is the step itself.
+KILL = """
+for file in /proc/[0-9]*/fd/*; do
+    if [ "$(readlink $file)" = /srv/slipway/lock ]; then kill -9 $(echo $file | cut -d/ -f3); fi
+done
+"""
+
+
+def test_a_step_that_dies_in_the_time_of_grace_gives_the_traffic_back(base):
+    host, before = base.hosts[0], base.now
+    slot = look(host)["slot"]
+    running = base.start_deploy(base.others[0], application_grace_seconds=60, **ONE_BY_ONE)
+    eventually(lambda: look(host)["slot"] != slot, seconds=60)
+    host.check_output(KILL)
+    running.wait()
+    assert running.process.returncode != 0
+    base.require(before, kind="deploy", result="failed")
+
+
+def test_a_host_that_is_away_keeps_the_others_from_a_release(base, tmp_path):
+    before, last = base.now, base.hosts[-1]
+    records = len(look(base.hosts[0])["history"])
+    away = tmp_path / "away.yml"
+    away.write_text(
+        json.dumps({"all": {"hosts": {last.backend.host: {"ansible_host": "127.0.0.1", "ansible_port": 1}}}})
+    )
+    done = base.start("deploy", "-i", str(away), application_source_ref=base.names[base.others[0]]).wait()
+    assert done.process.returncode != 0
+    assert base.serves(before)
+    assert len(look(base.hosts[0])["history"]) == records
+    assert not look(base.hosts[0])["locked"]
+
+
 def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base):
     start = base.now
     assert base.deploy(base.others[0]).process.returncode == 0
