@@ -201,6 +201,30 @@ def test_a_release_and_the_way_back_leave_the_other_projects_alone(host, sites, 
     assert {other: pids(host, other) for other in others} == others
 
 
+PYPROJECT = """\
+[project]
+name = "stock"
+version = "0.1.0"
+requires-python = ">=3.10"
+dependencies = ["django>=5.2,<5.3", "gunicorn>=23"]
+"""
+
+
+@pytest.mark.destructive
+def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites):
+    (CACHE / "stock/pyproject.toml").write_text(PYPROJECT)
+    subprocess.run([*GIT, "-C", CACHE / "stock", "add", "pyproject.toml"], check=True)
+    subprocess.run([*GIT, "-C", CACHE / "stock", "commit", "--quiet", "--message", "pyproject"], check=True)
+    try:
+        done = play("stock", "deploy", "-e", json.dumps({"application_requirements_file": "pyproject.toml"}))
+    finally:
+        subprocess.run([*GIT, "-C", CACHE / "stock", "reset", "--quiet", "--hard", "HEAD^"], check=True)
+    assert done.returncode == 0, done.stdout
+    assert "pyproject.toml leaves open which version of" in said(done)
+    assert sites["stock"].get("/admin/login/").status == 200
+    assert play("stock", "rollback").returncode == 0
+
+
 @pytest.mark.destructive
 def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_again(host, sites):
     before = set(pids(host, "shop"))
