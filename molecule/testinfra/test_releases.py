@@ -322,6 +322,23 @@ def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(
     migrated.require(before, kind="rollback")
 
 
+def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(migrated):
+    before, host = migrated.before, migrated.hosts[0]
+    asked = {"application_reverse_migrations_enabled": True, "application_migration_attempts_count": 1}
+    with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
+        failed = migrated.rollback(**asked, application_migration_lock_timeout_seconds=1)
+    assert failed.process.returncode != 0
+    assert "did not get the lock" in failed.output
+    assert "`make rollback REVERSE=yes` has still to reverse users to 0001_initial" in " ".join(failed.output.split())
+    assert migrated.serves(before)
+    assert has_column(host)
+    assert not look(host)["locked"]
+    done = migrated.rollback(**asked)
+    assert done.process.returncode == 0, done.output
+    assert not has_column(host)
+    migrated.require(before, kind="rollback")
+
+
 def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
     start, (one, two) = base.now, base.others
     for name in (one, two):

@@ -519,7 +519,7 @@ class Release:
         """Reverse migrations with the code that has them, which is now in the idle slot."""
         attempt = self.owned("reverse")
         targets = " ".join(map("=".join, attempt["reverse"]))
-        found = self.drive(self.slots.idle(), "reverse", TARGETS=targets)
+        found = self.drive(self.slots.idle(), "reverse", TARGETS=targets, ATTEMPTS=self.attempts_count or 5)
         self.attempt.update(reverse=[])
         return {"changed": True, "reversed": found["reversed"]}
 
