@@ -10,6 +10,8 @@ COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --genera
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
 # $(call SWITCH,NAME,variable): NAME=yes turns application_<variable>_enabled on.
 SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
+# $(call QUOTED,NAME): the value of a variable as it was typed, as one word of the shell.
+QUOTED = '$(subst ','\'',$(value $1))'
 # These print one table, or with JSON=yes one document, and nothing else on standard output.
 ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
 PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
@@ -35,7 +37,7 @@ down: ## Remove that host, its network and its secrets
 
 init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; docs/projects.md has more
 	@molecule/shared/tools.sh
-	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)='$($(option))'))
+	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)=$(call QUOTED,$(option))))
 
 provision: ## Bring the hosts of ENV to what the inventory says
 	@molecule/shared/tools.sh

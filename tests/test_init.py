@@ -1,5 +1,6 @@
 """What `make init` finds in a project, what it writes, and what it says when it cannot."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -312,3 +313,13 @@ def test_a_domain_that_another_inventory_has_is_refused(tmp_path, project):
     other.mkdir(parents=True)
     (other / "project.yml").write_text("project_domain: shop.example\n")
     assert "Another inventory has the domain shop.example" in init(tmp_path).stderr
+
+
+@pytest.mark.parametrize("url", ["postgres://u:pa$word@h/db", "postgres://u:it's@h/db", "postgres://u:a`b(c)\"#@h/db"])
+def test_make_hands_a_value_over_as_it_was_typed(url):
+    environment = {**os.environ, "DOMAIN": "of.the.environment"}
+    command = ["make", "--dry-run", "--no-print-directory", "init", "NAME=shop", f"DATABASE={url}", "BIN=echo"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
+    line = shown.stdout.splitlines()[-1].replace("echo/python", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["--name=shop", f"--database={url}"]
