@@ -199,3 +199,31 @@ def test_a_project_without_what_the_inventory_names_is_refused(tmp_path, checkou
 @pytest.mark.usefixtures("checkout")
 def test_settings_of_an_installed_package_are_left_to_the_build(tmp_path):
     assert resolve(tmp_path, settings="company.settings")
+
+
+@pytest.mark.parametrize("branch", ["main", "develop"])
+def test_a_repository_is_released_from_its_default_branch(tmp_path, checkout, branch):
+    git(checkout, "branch", "master")
+    git(checkout, "checkout", "--quiet", "-B", branch)
+    (checkout / "app" / "manage.py").write_text("# default\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    assert content(resolve(tmp_path, repository=str(checkout))) == "# default\n"
+
+
+def test_a_default_branch_that_has_changed_is_followed(tmp_path, checkout):
+    assert content(resolve(tmp_path, repository=str(checkout))) == "# one\n"
+    git(checkout, "checkout", "--quiet", "-b", "develop")
+    (checkout / "app" / "manage.py").write_text("# two\n")
+    git(checkout, "commit", "--quiet", "--all", "-m", "two")
+    assert content(resolve(tmp_path, repository=str(checkout))) == "# two\n"
+
+
+def test_a_fetch_that_fails_is_told_in_the_words_that_say_why(tmp_path):
+    with pytest.raises(source.Refusal, match="cannot be fetched: fatal: '.*nowhere' does not appear to be a git repo"):
+        resolve(tmp_path, repository=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("login", ["ada:s3cret@", "s3cret@", "ada:s3c/s3cret@", "ada:s3@s3cret@"])
+def test_no_login_of_an_address_is_shown(login):
+    text = f"fatal: unable to access 'https://{login}git.example/shop.git/': no route"
+    assert source.without_login(text) == "fatal: unable to access 'https://git.example/shop.git/': no route"

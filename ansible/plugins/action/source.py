@@ -34,6 +34,11 @@ def git(folder, *words, **options):
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+def unattended():
+    """The environment in which git asks nobody, and says what is wrong in English."""
+    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
 def commit_of(folder, ref, what):
     done = git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if done.returncode:
@@ -41,15 +46,22 @@ def commit_of(folder, ref, what):
     return done.stdout.strip()
 
 
-def without_password(url):
-    return re.sub(r"//[^/@]*@", "//", url)
+def without_login(text):
+    """A text without the users, passwords and tokens of the addresses in it."""
+    return re.sub(r"//[^\s'\"]*@", "//", text)
+
+
+def reason(done):
+    """Why git failed, in its own words."""
+    lines = done.stderr.strip().splitlines() or ["no answer"]
+    why = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
+    return without_login(why).rstrip(".")
 
 
 def mirror(url, cache):
     """An up-to-date copy of a repository, without working tree."""
     folder = cache / "repositories" / hashlib.sha256(url.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
     with (folder / "fetching").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
@@ -57,12 +69,13 @@ def mirror(url, cache):
         git(folder, "init", "--bare", "--quiet")
         for lock in folder.glob("**/*.lock"):
             lock.unlink()
-        done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=environment)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no answer"])[-1].rstrip(".")
-        raise Refusal(
-            f"application_source_repository {without_password(url)} cannot be fetched: {without_password(said)}."
-        )
+        done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=unattended())
+        if done.returncode:
+            raise Refusal(f"application_source_repository {without_login(url)} cannot be fetched: {reason(done)}.")
+        # A fetch leaves HEAD where `git init` put it.
+        answer = git(folder, "ls-remote", "--symref", url, "HEAD", env=unattended()).stdout
+        if default := re.match(r"ref: (\S+)\tHEAD", answer):
+            git(folder, "symbolic-ref", "HEAD", default[1])
     return folder
 
 
@@ -170,7 +183,7 @@ def locate(cache, checkout, ref, folder, repository="", tarball="", uncommitted=
     warnings = []
     if repository:
         place = mirror(repository, cache)
-        tree = commit = commit_of(place, ref, without_password(repository))
+        tree = commit = commit_of(place, ref, without_login(repository))
     else:
         place = Path(checkout)
         if git(place, "rev-parse", "--git-dir").returncode:
