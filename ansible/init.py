@@ -15,17 +15,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "ansible/plugins/action"), str(ROOT / "ansible/plugins/lookup")]
 
 from secret import secret  # noqa: E402 - from the plugins of this repository
-from source import git  # noqa: E402
+from source import git, reason, unattended, without_login  # noqa: E402
 from validate_inventory import CONVENTIONS, HOST_NAME, NAME_RULE, is_address, is_name  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
@@ -435,9 +433,9 @@ class Project:
             self.variables["application_broker_url"] = URL["broker"]
 
     def given_url(self, service):
-        """The URL of a service that exists; one with a password is a secret."""
+        """The URL of a service that exists; one that may have a password in it is a secret."""
         url = getattr(self.options, service)
-        if not urlsplit(url).password:
+        if not set("@?") & set(url):
             return url
         self.given_secrets[f"{service}_url"] = url
         return f"{{{{ vault_{service}_url }}}}"
@@ -641,11 +639,16 @@ def checkout(source):
             raise Refusal(f"{folder} is no git checkout, and a release is a commit: run `git init` there and commit.")
         yield Path(done.stdout.strip()), folder
         return
+    # An address of SSH begins with a user, which is no secret.
+    if re.match(r"https?://.*@|[\w+.-]+://[^/]*:[^/]*@", source):
+        raise Refusal(
+            "SOURCE has a login in it, which would be committed: leave it to git's credential helper, or give an "
+            "address of SSH, such as SOURCE=git@git.example:shop.git."
+        )
     with tempfile.TemporaryDirectory() as scratch:
-        words = ["git", "clone", "--quiet", "--depth=1", source, f"{scratch}/clone"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = git(scratch, "clone", "--quiet", "--depth=1", source, "clone", env=unattended())
         if done.returncode:
-            raise Refusal(f"{source} cannot be fetched: {(done.stderr.strip().splitlines() or ['no answer'])[-1]}.")
+            raise Refusal(f"{without_login(source)} cannot be fetched: {reason(done)}.")
         yield None, Path(scratch, "clone")
 
 

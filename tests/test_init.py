@@ -315,7 +315,7 @@ def test_a_domain_that_another_inventory_has_is_refused(tmp_path, project):
     assert "Another inventory has the domain shop.example" in init(tmp_path).stderr
 
 
-@pytest.mark.parametrize("url", ["postgres://u:pa$word@h/db", "postgres://u:it's@h/db", "postgres://u:a`b(c)\"#@h/db"])
+@pytest.mark.parametrize("url", ["postgres://u:pa$word@h/db", "postgres://u:it's@h/db", 'postgres://u:a`b(c)"#@h/db'])
 def test_make_hands_a_value_over_as_it_was_typed(url):
     environment = {**os.environ, "DOMAIN": "of.the.environment"}
     command = ["make", "--dry-run", "--no-print-directory", "init", "NAME=shop", f"DATABASE={url}", "BIN=echo"]
@@ -323,3 +323,31 @@ def test_make_hands_a_value_over_as_it_was_typed(url):
     line = shown.stdout.splitlines()[-1].replace("echo/python", "printf '%s\\n'")
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == ["--name=shop", f"--database={url}"]
+
+
+@pytest.mark.parametrize(
+    ("option", "url"),
+    [
+        ("database", "postgres://db.example/shop?password=s3cret"),
+        ("database", "postgres://s3cret@db.example/shop"),
+        ("broker", "sqs://KEY:s3/cret@"),
+    ],
+)
+def test_a_secret_anywhere_in_a_url_stays_out_of_what_is_committed(tmp_path, project, option, url):
+    project("env('DATABASE_URL')")
+    assert written(tmp_path, f"--{option}={url}")[f"application_{option}_url"] == f"{{{{ vault_{option}_url }}}}"
+    assert (tmp_path / f"inventories/shop/.secrets/{option}_url").read_text() == url
+
+
+@pytest.mark.parametrize("login", ["ada:s3cret", "s3cret", "ada:s3/cret"])
+def test_a_login_in_the_address_of_the_source_is_refused_and_not_shown(tmp_path, login):
+    done = init(tmp_path, f"--source=https://{login}@127.0.0.1:1/shop.git")
+    assert done.returncode != 0
+    assert "SOURCE has a login in it, which would be committed: leave it to git's credential helper" in done.stderr
+    assert "s3" not in done.stdout + done.stderr
+
+
+def test_a_source_that_cannot_be_fetched_says_why(tmp_path):
+    done = init(tmp_path, f"--source=file://{tmp_path}/nowhere")
+    assert "cannot be fetched: fatal: '" in done.stderr
+    assert "does not appear to be a git repository." in done.stderr

@@ -219,7 +219,7 @@ def test_a_default_branch_that_has_changed_is_followed(tmp_path, checkout):
 
 
 def test_a_fetch_that_fails_is_told_in_the_words_that_say_why(tmp_path):
-    with pytest.raises(source.Refusal, match="cannot be fetched: fatal: '.*nowhere' does not appear to be a git repo"):
+    with pytest.raises(source.Refusal, match=r"cannot be fetched: fatal: '.*nowhere' does not appear to be a git repo"):
         resolve(tmp_path, repository=str(tmp_path / "nowhere"))
 
 
