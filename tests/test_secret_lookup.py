@@ -1,8 +1,14 @@
 """The lookup `secret` generates once, whole, and readable by its owner alone."""
 
 import importlib.util
+import re
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from ansible.errors import AnsibleError
 from repository import ROOT
 
 SPEC = importlib.util.spec_from_file_location("secret", ROOT / "ansible/plugins/lookup/secret.py")
@@ -50,3 +56,22 @@ def test_a_secret_of_the_operator_is_taken_as_it_is(tmp_path):
     (tmp_path / ".secrets").mkdir()
     (tmp_path / ".secrets/key").write_text("given\n")
     assert lookup.secret(tmp_path / ".secrets", "key") == "given"
+
+
+def test_a_url_is_never_generated(tmp_path):
+    with pytest.raises(AnsibleError, match=f"put the URL into {tmp_path}/.secrets/database_url"):
+        lookup.secret(tmp_path / ".secrets", "database_url")
+    assert not (tmp_path / ".secrets").exists()
+    assert lookup.secret(tmp_path / ".secrets", "database_url", "postgres://db") == "postgres://db"
+
+
+def test_a_url_that_is_missing_is_told_before_a_run(tmp_path):
+    shutil.copytree(ROOT / "inventories/production", tmp_path / "shop", ignore=shutil.ignore_patterns(".secrets"))
+    every = tmp_path / "shop/group_vars/all"
+    text = (every / "application.yml").read_text()
+    line = "application_database_url: \"{{ lookup('secret', 'database_url') }}\""
+    (every / "application.yml").write_text(re.sub(r"application_database_url:.*(\n +.*)*", line, text))
+    (tmp_path / "check.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{validate_inventory: }]\n")
+    command = [f"{sys.executable.rpartition('/')[0]}/ansible-playbook", "-i", tmp_path / "shop", tmp_path / "check.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert f"put the URL into {tmp_path}/shop/.secrets/database_url" in done.stderr + done.stdout

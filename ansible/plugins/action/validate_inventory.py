@@ -309,6 +309,9 @@ def describe_failure(name, option, error, where, folder):
     if missing := re.search(r"'(\w+)' is undefined", str(error)):
         file = f"{folder}/group_vars/all/{'vault' if missing[1].startswith('vault_') else 'project'}.yml"
         return f"{name}, in {where()}, needs {missing[1]}, which is not defined: add it to {file}."
+    # The lookup `secret` speaks of a file, and never of what is in it.
+    if missing := re.search(r"\S+ is missing, and a URL cannot be generated.*\.", str(error)):
+        return f"{name}, in {where()}: {missing[0]}"
     reason = "it cannot be computed" if is_secret(option) else str(error).splitlines()[0].rstrip(".")
     return f"{name}, in {where()}: {reason}. {advice(name, option)}"
 

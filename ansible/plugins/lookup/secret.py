@@ -14,6 +14,7 @@ name: secret
 short_description: Look up a generated secret of the inventory
 description:
   - Returns the content of C(.secrets/NAME) in the inventory's folder, and generates it when it is not there.
+  - A name that ends in C(_url) is never generated.
   - The file appears whole or not at all, so a killed run leaves neither an empty secret nor a lock.
 options:
   _terms: {description: Names of the secrets., required: true}
@@ -28,6 +29,11 @@ def secret(folder, name, value=None):
     """Read the secret `name` in `folder`; when there is none, keep `value` as it first, or generate one."""
     path = folder / name
     if not path.exists():
+        if name.endswith("_url") and not value:
+            raise AnsibleError(
+                f"{path} is missing, and a URL cannot be generated: put the URL into {path}, or copy the file from "
+                "the machine where the inventory was written."
+            )
         folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as draft:
             draft.write(value or "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
