@@ -396,3 +396,23 @@ def test_a_value_from_the_command_line_is_checked_too(project):
     output = validate(project, "-e", "project_http_port=90000")
     assert 'project_http_port is "90000", in the command line' in output.replace('\\"', '"')
     assert "TASK [Connect]" not in output
+
+
+def accounts():
+    """The users and groups that Debian gives every system."""
+    files = [Path("/usr/share/base-passwd", name) for name in ("passwd.master", "group.master")]
+    return sorted({line.partition(":")[0] for path in files if path.exists() for line in path.read_text().splitlines()})
+
+
+OF_ROLES = ["postgres", "rabbitmq", "epmd", "ssl-cert", "sshd", "messagebus", "polkitd", "tcpdump"]
+UNITS = ["rabbitmq-server", "dbus", "nginx", "ssh", "systemd-network", "systemd-resolved", "getty", "polkit", "epmd"]
+
+
+@pytest.mark.parametrize("name", [*accounts(), *OF_ROLES, *UNITS])
+def test_a_name_that_a_system_has_for_itself_is_refused(name):
+    assert not plugin.is_name(name)
+
+
+@pytest.mark.parametrize("name", ["shop", "slipway", "mailer", "backups", "my-proxy", "web2"])
+def test_a_name_that_only_looks_like_one_is_accepted(name):
+    assert plugin.is_name(name)

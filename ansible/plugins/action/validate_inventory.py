@@ -50,12 +50,23 @@ def is_origin(value):
     return parts["scheme"] == "https" or local
 
 
+# Debian's own users and groups, those of packages that hosts have, and the units that a project's own would replace.
+TAKEN = set(
+    """
+    adm admin audio backup bin cdrom crontab daemon dialout dip disk fax floppy games gnats input irc kmem kvm
+    list lp mail man news nobody nogroup operator plugdev proxy render root sasl sgx shadow src staff sudo sync sys tape
+    tty users utmp uucp uuidd video voice www-data
+    epmd messagebus netdev polkitd postgres rabbitmq ssl-cert sshd syslog tcpdump
+    apparmor auditd chrony cron dbus fail2ban getty logrotate networking nftables nginx ntp ntpsec polkit postgresql
+    rabbitmq-server redis redis-server rsync rsyslog ssh ufw unattended-upgrades user valkey valkey-server
+    """.split()  # noqa: SIM905 - a list of a hundred lines says no more
+)
+
+
 def is_name(value):
     """A name of our own for a user, a database, units and folders."""
-    taken = ("root", "admin", "postgres", "rabbitmq", "www-data", "nobody")
-    # The project's own unit has its name.
-    taken += ("cron", "fail2ban", "nftables", "nginx", "postgresql", "redis", "redis-server", "ssh", "sshd", "valkey")
-    return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value)) and value not in taken
+    shape = isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value)
+    return bool(shape) and value not in TAKEN and not value.startswith("systemd")
 
 
 def is_environment(value):
@@ -110,7 +121,7 @@ def is_url_path(value):
 
 
 BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "sentinel", "sqs")
-NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no system user has"
+NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no user or unit of the system has"
 # What the end of a name promises: the test, the rule in words, an example.
 CONVENTIONS = {
     "project_name": (is_name, NAME_RULE, "shop"),
