@@ -614,6 +614,17 @@ def others(inventories):
     return "\n".join(path.read_text(errors="replace") for path in files)
 
 
+def namesake(inventories, name, host):
+    """The folder of an inventory that has a project of this name on this host, or None."""
+    named = re.compile(rf"^project_name: [\"']?{re.escape(name)}[\"']?$", re.MULTILINE)
+    hosts = re.compile(rf"^ +[\"']?{re.escape(host)}[\"']?:", re.MULTILINE)
+    for path in sorted(inventories.glob("*/hosts.yml")):
+        project = path.parent / "group_vars/all/project.yml"
+        if project.is_file() and named.search(project.read_text()) and hosts.search(path.read_text()):
+            return path.parent
+    return None
+
+
 # --- asking and writing --------------------------------------------------------------------------------------------
 
 
@@ -686,6 +697,9 @@ def main(words):
         rf"^project_domain: [\"']?{re.escape(options.domain)}[\"']?$", others(options.inventories), re.MULTILINE
     ):
         raise Refusal(f"Another inventory has the domain {options.domain}: give each its own with DOMAIN=....")
+    host = options.host or options.domain
+    if other := namesake(options.inventories, options.name, host):
+        raise Refusal(f"{brief(other)} runs a project {options.name} on {host} already: give another NAME=....")
     for option, (accepts, rule, example) in RULES.items():
         # Not shown, since URLs have passwords.
         if (value := getattr(options, option)) and not accepts(value):

@@ -351,3 +351,14 @@ def test_a_source_that_cannot_be_fetched_says_why(tmp_path):
     done = init(tmp_path, f"--source=file://{tmp_path}/nowhere")
     assert "cannot be fetched: fatal: '" in done.stderr
     assert "does not appear to be a git repository." in done.stderr
+
+
+def test_a_name_that_another_inventory_has_on_the_same_host_is_refused(tmp_path, project):
+    project()
+    other = tmp_path / "inventories/other"
+    (other / "group_vars/all").mkdir(parents=True)
+    (other / "group_vars/all/project.yml").write_text('project_name: "shop"\nproject_domain: other.example\n')
+    (other / "hosts.yml").write_text("all:\n  hosts:\n    203.0.113.7:\n")
+    done = init(tmp_path, "--host=203.0.113.7")
+    assert "runs a project shop on 203.0.113.7 already: give another NAME=" in done.stderr
+    assert init(tmp_path, "--host=203.0.113.8").returncode == 0
