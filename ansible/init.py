@@ -40,9 +40,8 @@ KNOWN = {
     "CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_ADMIN_URL": "admin/",
-    "DEBUG": "false",
-    "DJANGO_DEBUG": "false",
 }
+DEBUG_NAMES = ("DEBUG", "DJANGO_DEBUG")
 DATABASE_PARTS = {
     "HOST": "/run/postgresql",
     "PORT": "5432",
@@ -211,6 +210,10 @@ class Settings:
         with contextlib.suppress(ValueError, KeyError):
             return ast.literal_eval(self.values[name][0])
         return None
+
+    def expression(self, name):
+        """What a setting is set to, as Python."""
+        return ast.unparse(self.values[name][0]) if name in self.values else ""
 
     def folder_of(self, name):
         """A setting that is a path, relative to the project's folder, or None."""
@@ -468,7 +471,9 @@ class Project:
         for name, (required, place) in sorted(self.settings.read.items()):
             if name in self.environment or name in ROLE_SETS or name == "DATABASE_URL":
                 continue
-            if name in KNOWN:
+            if name in DEBUG_NAMES:
+                self.environment[name] = "0" if "int(" in self.settings.expression("DEBUG") else "False"
+            elif name in KNOWN:
                 self.environment[name] = KNOWN[name]
             elif name in BROKER_NAMES and "application_broker_url" in self.variables:
                 if name != "CELERY_BROKER_URL":
@@ -512,7 +517,16 @@ class Project:
             self.notes.append(f"Written out in the settings, and replaced by application_settings: {places}.")
             own |= {"CSRF_COOKIE_SECURE": True, "SESSION_COOKIE_SECURE": True}
             own["SECURE_PROXY_SSL_HEADER"] = ["HTTP_X_FORWARDED_PROTO", "https"]
+        if self.may_misread_debug():
+            own["DEBUG"] = False
+        if own:
             self.variables["application_settings"] = own
+
+    def may_misread_debug(self):
+        """Whether DEBUG is made of a text in a way that may take "False" for true."""
+        said = self.settings.expression("DEBUG")
+        cast = re.search(r"\.bool\(|cast", said) or re.search(r"\bDEBUG=\(bool", self.settings.text)
+        return bool(said) and said != "False" and not cast
 
     def read_commit(self, top):
         """What a release needs and the last commit does not have."""

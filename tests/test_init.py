@@ -78,7 +78,7 @@ def test_the_shape_of_cookiecutter_django_is_known(tmp_path):
     assert found["application_environment"] == {
         "DJANGO_ADMIN_URL": "admin/",
         "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
-        "DJANGO_DEBUG": "false",
+        "DJANGO_DEBUG": "False",
         "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
         "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
@@ -127,7 +127,7 @@ def test_the_most_exact_requirements_are_chosen(tmp_path, project, files, chosen
         ("ALLOWED = env.list('DJANGO_ALLOWED_HOSTS')", "DJANGO_ALLOWED_HOSTS", "{{ application_domain }}"),
         ("HOST = config('POSTGRES_HOST', default='db')", "POSTGRES_HOST", "/run/postgresql"),
         ("PASSWORD = os.getenv('DB_PASSWORD')", "DB_PASSWORD", "{{ vault_database_password }}"),
-        ("DEBUG = config('DEBUG', default=True, cast=bool)", "DEBUG", "false"),
+        ("DEBUG = config('DEBUG', default=True, cast=bool)", "DEBUG", "False"),
     ],
 )
 def test_a_well_known_variable_is_set(tmp_path, project, settings, variable, value):
@@ -362,3 +362,28 @@ def test_a_name_that_another_inventory_has_on_the_same_host_is_refused(tmp_path,
     done = init(tmp_path, "--host=203.0.113.7")
     assert "runs a project shop on 203.0.113.7 already: give another NAME=" in done.stderr
     assert init(tmp_path, "--host=203.0.113.8").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "value", "replaced"),
+    [
+        ("DEBUG = env.bool('DEBUG', False)", "False", False),
+        ("DEBUG = env('DEBUG')", "False", True),
+        ("env = environ.Env(DEBUG=(bool, False))\nDEBUG = env('DEBUG')", "False", False),
+        ("DEBUG = config('DEBUG', default=True, cast=bool)", "False", False),
+        ("DEBUG = os.environ.get('DEBUG') != 'False'", "False", True),
+        ("DEBUG = bool(os.environ.get('DEBUG', 0))", "False", True),
+        ("DEBUG = bool(int(os.environ.get('DEBUG', 1)))", "0", True),
+        ("DEBUG = int(os.getenv('DEBUG', default=0))", "0", True),
+    ],
+)
+def test_debug_is_off_however_it_is_read(tmp_path, project, settings, value, replaced):
+    project(settings)
+    found = written(tmp_path)
+    assert found["application_environment"]["DEBUG"] == value
+    assert found.get("application_settings") == ({"DEBUG": False} if replaced else None)
+
+
+def test_a_variable_that_debug_is_read_from_is_known_by_its_use(tmp_path, project):
+    project("DEBUG = int(os.environ['DJANGO_DEBUG'])")
+    assert written(tmp_path)["application_environment"]["DJANGO_DEBUG"] == "0"
