@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "ansible/plugins/action"), str(ROOT / "ansible/plugins/lookup")]
@@ -56,6 +57,8 @@ DATABASE_PARTS = {
 DATABASE_NAME = re.compile(
     r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?(" + "|".join(DATABASE_PARTS) + ")"
 )
+ENGINE_NAME = re.compile(r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?ENGINE")
+ENGINES = {"postgis": "django.contrib.gis.db.backends.postgis", "mysql": "django.db.backends.mysql"}
 BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"}
 # What the role sets for every project.
 ROLE_SETS = {
@@ -446,18 +449,24 @@ class Project:
     def read_database(self):
         reads = self.settings.read
         reads_url = "DATABASE_URL" in reads or "dj_database_url.config" in self.settings.text
+        parts = [name for name in reads if DATABASE_NAME.fullmatch(name)]
         if self.options.database:
             self.variables["application_database_url"] = self.given_url("database")
-            if not reads_url:
+            self.fill(parts, self.parts_of_url())
+            if not reads_url and not parts:
                 self.notes.append("The settings read no DATABASE_URL, which says where DATABASE is: let them read it.")
             return
+        if other := re.search(r"backends\.(mysql|oracle)", self.settings.expression("DATABASES")):
+            self.notes.append(
+                f"The settings use {other[1]}, and no server for it is made: say where yours is in "
+                "application_environment, or let the settings use PostgreSQL."
+            )
+            return
         sqlite = re.search(r"(?:BASE_DIR|ROOT_DIR)\s*/\s*[\"']([\w.-]+\.sqlite3?)[\"']", self.settings.text)
-        parts = [name for name in reads if DATABASE_NAME.fullmatch(name)]
         if reads_url or parts:
             self.groups.append("database")
             self.variables["application_database_url"] = URL["database"]
-            for name in parts:
-                self.environment[name] = DATABASE_PARTS[DATABASE_NAME.fullmatch(name)[1]]
+            self.fill(parts, DATABASE_PARTS)
         elif sqlite:
             self.variables["application_persistent_paths"] = [sqlite[1]]
             self.notes.append(
@@ -466,6 +475,30 @@ class Project:
             )
         else:
             self.notes.append("The settings name no database that is known: set what they need in application.yml.")
+
+    def fill(self, names, parts):
+        """Set the variables that have one part of the database's address each."""
+        for name in names:
+            self.environment[name] = parts[DATABASE_NAME.fullmatch(name)[1]]
+        engine = ENGINES.get((self.options.database or "").partition("://")[0], "django.db.backends.postgresql")
+        for name in filter(ENGINE_NAME.fullmatch, self.settings.read if names else ()):
+            if "postgresql" not in engine or not re.search(rf"{name}[\"'][^)\n]*postg", self.settings.text):
+                self.environment[name] = engine
+
+    def parts_of_url(self):
+        """The parts of DATABASE by the names that variables have for them."""
+        url = urlsplit(self.options.database)
+        if url.password:
+            self.given_secrets["database_password"] = unquote(url.password)
+        found = {
+            "HOST": url.hostname or "",
+            "PORT": str(url.port or ""),
+            "NAME": unquote(url.path.strip("/")),
+            "USER": unquote(url.username or ""),
+            "PASSWORD": "{{ vault_database_password }}" if url.password else "",
+        }
+        also = {"DB": "NAME", "DATABASE": "NAME", "USERNAME": "USER", "PASS": "PASSWORD"}
+        return found | {name: found[other] for name, other in also.items()}
 
     def read_environment(self):
         for name, (required, place) in sorted(self.settings.read.items()):
@@ -479,7 +512,8 @@ class Project:
                 if name != "CELERY_BROKER_URL":
                     self.environment[name] = "{{ application_broker_url }}"
             elif name == "REDIS_URL":
-                self.environment[name] = self.redis_url()
+                given = (self.options.broker or "").startswith("redis")
+                self.environment[name] = "{{ application_broker_url }}" if given else self.redis_url()
             elif required:
                 self.missing.append((name, place))
 

@@ -387,3 +387,49 @@ def test_debug_is_off_however_it_is_read(tmp_path, project, settings, value, rep
 def test_a_variable_that_debug_is_read_from_is_known_by_its_use(tmp_path, project):
     project("DEBUG = int(os.environ['DJANGO_DEBUG'])")
     assert written(tmp_path)["application_environment"]["DJANGO_DEBUG"] == "0"
+
+
+def test_a_redis_that_exists_is_used_where_the_settings_read_redis_url(tmp_path, project):
+    project("env('REDIS_URL')", **WSGI, **{"shop/celery.py": "app = Celery('shop')\n"})
+    found = written(tmp_path, "--broker=rediss://:s3cret@redis.example/0")
+    assert found["application_environment"]["REDIS_URL"] == "{{ application_broker_url }}"
+    assert "application_packages" not in found
+
+
+PARTS = "".join(f"env('DB_{part}')\n" for part in ("HOST", "PORT", "NAME", "USER", "PASSWORD"))
+
+
+def test_the_parts_of_a_database_that_exists_are_filled_from_its_url(tmp_path, project):
+    project(PARTS)
+    found = written(tmp_path, "--database=postgres://ada:s3%2Fcret@db.example:5433/shop?sslmode=require")
+    assert found["application_environment"] == {
+        "DB_HOST": "db.example",
+        "DB_PORT": "5433",
+        "DB_NAME": "shop",
+        "DB_USER": "ada",
+        "DB_PASSWORD": "{{ vault_database_password }}",
+    }
+    assert (tmp_path / "inventories/shop/.secrets/database_password").read_text() == "s3/cret"
+    assert found["vault_database_password"] == "{{ lookup('secret', 'database_password') }}"  # noqa: S105 - a reference
+
+
+@pytest.mark.parametrize(
+    ("read", "options", "engine"),
+    [
+        ("os.environ.get('SQL_ENGINE', 'django.db.backends.sqlite3')", [], "django.db.backends.postgresql"),
+        ("os.environ['DB_ENGINE']", [], "django.db.backends.postgresql"),
+        ("env('DB_ENGINE', default='django.contrib.gis.db.backends.postgis')", [], None),
+        ("env('DB_ENGINE')", ["--database=mysql://db.example/shop"], "django.db.backends.mysql"),
+    ],
+)
+def test_the_engine_fits_the_database(tmp_path, project, read, options, engine):
+    project(f"{PARTS}ENGINE = {read}")
+    found = written(tmp_path, *options)["application_environment"]
+    assert found.get("SQL_ENGINE", found.get("DB_ENGINE")) == engine
+
+
+@pytest.mark.parametrize("engine", ["mysql", "oracle"])
+def test_a_database_that_no_role_makes_is_told(tmp_path, project, engine):
+    project(f"{PARTS}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.{engine}'}}}}")
+    assert f"The settings use {engine}, and no server for it is made: " in init(tmp_path).stdout
+    assert groups(tmp_path) == ["web"]
