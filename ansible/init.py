@@ -77,19 +77,57 @@ URL = {
     "@127.0.0.1:5672/{{ project_name }}",
 }
 
+DATABASES = (
+    *("postgres", "postgresql", "pgsql", "psql", "postgis", "timescale", "timescalegis", "cockroach", "redshift"),
+    *("mysql", "mysql2", "mysql-connector", "mysqlgis", "mssql", "mssqlms", "oracle", "oraclegis"),
+    *("sqlite", "spatialite"),
+)
+MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+
+
+def is_database(value):
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        # A port that is no number shows only when it is read.
+        return url.scheme in DATABASES and (url.port or True)
+    return False
+
+
 # What an option must be: the test, the rule in words, an example.
 RULES = {
+    "name": (is_name, NAME_RULE, "shop"),
+    "domain": CONVENTIONS["_domain"],
     "host": (
-        lambda value: bool(HOST_NAME.fullmatch(value)) or is_address(value),
+        lambda value: is_address(value) or bool(HOST_NAME.fullmatch(value) and not re.search(r"(^|\.)\d+$", value)),
         "it must be a host name or an IP address",
         "203.0.113.7",
     ),
+    "folder": (
+        lambda value: not Path(value).is_absolute() and ".." not in Path(value).parts,
+        "it must be a path below SOURCE",
+        "src",
+    ),
+    "settings": (
+        lambda value: bool(re.fullmatch(MODULE, value)),
+        "it must be a module with dots, and no file",
+        "config.settings.production",
+    ),
     "entry": (
-        lambda value: bool(re.fullmatch(r"[\w.]+:\w+", value)),
+        lambda value: bool(re.fullmatch(rf"{MODULE}:\w+", value)),
         "it must be a module and the name of the application in it",
         "config.wsgi:application",
     ),
-    "database": (lambda value: "://" in value, "it must be a URL", "postgres://shop:PASSWORD@db.example/shop"),
+    "celery": (
+        lambda value: bool(re.fullmatch(rf"{MODULE}(:\w+)?", value)),
+        "it must be a module with dots, and no file",
+        "config.celery_app",
+    ),
+    "requirements": CONVENTIONS["application_requirements_file"],
+    "database": (
+        is_database,
+        "it must be the URL of a database that Django knows",
+        "postgres://shop:PASSWORD@db.example/shop",
+    ),
     "broker": CONVENTIONS["application_broker_url"],
     "health": CONVENTIONS["application_health_path"],
 }
@@ -121,6 +159,14 @@ def parse(path):
         raise Refusal(f"{path} cannot be read as Python: {error}.") from error
 
 
+def names(tree):
+    """The names that a module has."""
+    nodes = list(ast.walk(tree))
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    found |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    return found | {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 def module(path, folder):
     """The dotted name of a file."""
     name = ".".join(path.relative_to(folder).with_suffix("").parts)
@@ -145,7 +191,7 @@ def find_folder(source, given):
     if given is not None:
         if not (source / given / "manage.py").is_file():
             raise Refusal(f"There is no manage.py in {source / given}: give its folder with FOLDER=... (--folder).")
-        return given.strip("/")
+        return Path(given)
     found = [
         path.parent.relative_to(source) for depth in ("", "*/", "*/*/") for path in source.glob(f"{depth}manage.py")
     ]
@@ -155,7 +201,7 @@ def find_folder(source, given):
     if len(found) > 1 and found[0].parts:
         names = ", ".join(map(str, found))
         raise Refusal(f"There are several projects in {source} ({names}): name one with FOLDER=... (--folder).")
-    return "" if found[0] == Path() else str(found[0])
+    return found[0]
 
 
 def find_settings(folder):
@@ -368,16 +414,18 @@ class Project:
 
     def find_settings(self):
         name = self.options.settings or next(iter(find_settings(self.folder)), None)
-        name = name or ask("The settings module, such as config.settings.production", "SETTINGS=... (--settings)")
+        name = name or ask("The settings module, such as config.settings.production", "settings")
         if not file_of(name, self.folder):
             raise Refusal(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
         return name
 
     def require_module(self, option):
         """Refuse an option that names a module, and perhaps something in it, which the project does not have."""
-        module = (getattr(self.options, option) or "").partition(":")[0]
+        module, _, name = (getattr(self.options, option) or "").partition(":")
         if module and not file_of(module, self.folder):
             raise Refusal(f"There is no module {module} in {self.folder}: give another {option.upper()}=....")
+        if name and not {name, "*"} & names(parse(file_of(module, self.folder))):
+            raise Refusal(f"{module} has no {name}: give another {option.upper()}=....")
 
     def read_web(self):
         entry = self.options.entry
@@ -390,7 +438,8 @@ class Project:
             is_asgi = asgi and (sockets or not wsgi or (servers and "gunicorn" not in servers))
             entry = asgi if is_asgi else wsgi
         if not entry:
-            entry = ask("The entry of the web server, such as config.wsgi:application", "ENTRY=... (--entry)")
+            entry = self.options.entry = ask("The entry of the web server, such as config.wsgi:application", "entry")
+            self.require_module("entry")
         kind = "asgi" if entry == asgi or "asgi" in entry else "wsgi"
         server = next((name for name in servers if kind == "asgi" or name == "gunicorn"), None)
         if kind == "asgi" and "uvicorn" in servers:
@@ -676,14 +725,29 @@ def namesake(inventories, name, host):
 # --- asking and writing --------------------------------------------------------------------------------------------
 
 
+def unfit(option, value):
+    """A sentence about a value that an option cannot have, or None. It does not show it, since URLs have passwords."""
+    accepts, rule, example = RULES.get(option, (bool, "", ""))
+    if accepts(value):
+        return None
+    return f"{option.upper()} does not fit: {rule}, for example {option.upper()}={example}."
+
+
 def ask(what, option):
-    """A person's answer, or a refusal that names the option."""
+    """A person's answer that fits, or a refusal that names the option."""
+    unknown = Refusal(f"{what} is not known: give {option.upper()}=... (--{option}).")
     if not sys.stdin.isatty():
-        raise Refusal(f"{what} is not known: give {option}.")
-    answer = input(f"{what}: ").strip()
-    if not answer:
-        raise Refusal(f"{what} is not known: give {option}.")
-    return answer
+        raise unknown
+    while True:
+        try:
+            answer = input(f"{what}: ").strip()
+        except EOFError:
+            answer = print()
+        if not answer:
+            raise unknown
+        if not (sentence := unfit(option, answer)):
+            return answer
+        print(sentence)
 
 
 @contextlib.contextmanager
@@ -732,15 +796,15 @@ def arguments(words):
 
 def main(words):
     options = arguments(words)
-    options.name = options.name or ask("The project's name", "NAME=... (--name)")
-    if not is_name(options.name):
-        raise Refusal(f"NAME is {options.name}: {NAME_RULE}.")
+    for option in RULES:
+        value = getattr(options, option)
+        if value and (sentence := unfit(option, value)):
+            raise Refusal(sentence)
+    options.name = options.name or ask("The project's name", "name")
     target = options.inventories / options.name
     if target.exists():
         raise Refusal(f"{brief(target)} exists, and nothing is replaced: edit it, or give another NAME=....")
-    options.domain = options.domain or ask("The domain", "DOMAIN=... (--domain)")
-    if not HOST_NAME.fullmatch(options.domain):
-        raise Refusal(f"DOMAIN is {options.domain}: it must be a host name, without scheme, port or path.")
+    options.domain = options.domain or ask("The domain", "domain")
     if re.search(
         rf"^project_domain: [\"']?{re.escape(options.domain)}[\"']?$", others(options.inventories), re.MULTILINE
     ):
@@ -748,18 +812,12 @@ def main(words):
     host = options.host or options.domain
     if other := namesake(options.inventories, options.name, host):
         raise Refusal(f"{brief(other)} runs a project {options.name} on {host} already: give another NAME=....")
-    for option, (accepts, rule, example) in RULES.items():
-        # Not shown, since URLs have passwords.
-        if (value := getattr(options, option)) and not accepts(value):
-            raise Refusal(f"{option.upper()} does not fit: {rule}, for example {option.upper()}={example}.")
-    options.source = options.source or ask("The project's git checkout", "SOURCE=... (--source)")
+    options.source = options.source or ask("The project's git checkout", "source")
     with checkout(options.source) as (top, folder):
         options.repository = None if top else options.source
-        if top and options.folder is None and folder != top:
-            options.folder = str(folder.relative_to(top) / find_folder(folder, None)).strip("./")
-        folder = top or folder
-        options.folder = find_folder(folder, options.folder)
-        options.source = folder
+        inner = (folder / find_folder(folder, options.folder)).relative_to(top or folder)
+        options.folder = "" if inner == Path() else str(inner)
+        options.source = folder = top or folder
         project = Project(options, folder / options.folder)
         if top:
             project.read_commit(top)

@@ -1,6 +1,7 @@
 """What `make init` finds in a project, what it writes, and what it says when it cannot."""
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,15 @@ def test_an_asgi_project_with_websockets_is_known(tmp_path):
     assert found["application_static_folder"] == "public"
     assert found["nginx_static_url"] == "/assets/"
     assert found["nginx_websockets_enabled"] is True
+
+
+@pytest.mark.parametrize("folder", ["one", "./one/", "."])
+def test_a_folder_is_relative_to_the_source(tmp_path, project, folder):
+    project(folder="services/one")
+    source = tmp_path / "source/services" / ("one" if folder == "." else "")
+    found = written(tmp_path, f"--source={source}", f"--folder={folder}")
+    assert found["application_source_folder"] == "services/one"
+    assert found["application_source_path"].endswith("/source")
 
 
 def test_a_project_below_the_root_is_found(tmp_path, project):
@@ -283,7 +293,11 @@ def test_nothing_is_replaced(tmp_path, project):
         ({}, ["--celery=shop.tasks"], "There is no module shop.tasks"),
         ({}, ["--health=health"], "HEALTH does not fit: it must be a path that begins with a slash"),
         ({}, ["--broker=kafka://k/1"], "BROKER does not fit: it must begin with one of amqp://, amqps://"),
-        ({}, ["--database=shop"], "DATABASE does not fit: it must be a URL, for example DATABASE=postgres://"),
+        (
+            {},
+            ["--database=shop"],
+            "DATABASE does not fit: it must be the URL of a database that Django knows, for example DATABASE=postgres://",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence_and_nothing_is_written(tmp_path, project, files, options, sentence):
@@ -433,3 +447,64 @@ def test_a_database_that_no_role_makes_is_told(tmp_path, project, engine):
     project(f"{PARTS}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.{engine}'}}}}")
     assert f"The settings use {engine}, and no server for it is made: " in init(tmp_path).stdout
     assert groups(tmp_path) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--database=postgres://[bad/x"], "DATABASE does not fit: it must be the URL of a database that Django knows"),
+        (["--database=postgres://db.example:port/x"], "DATABASE does not fit"),
+        (["--database=kafka://x"], "DATABASE does not fit"),
+        (["--requirements=/etc/passwd"], "REQUIREMENTS does not fit: it must be a path in the project's folder"),
+        (["--requirements=../requirements.txt"], "REQUIREMENTS does not fit"),
+        (["--requirements=manage.py"], "REQUIREMENTS does not fit"),
+        (["--folder=../x"], "FOLDER does not fit: it must be a path below SOURCE"),
+        (["--folder=/x"], "FOLDER does not fit"),
+        (["--health=/a b"], "HEALTH does not fit"),
+        (["--host=192.0.2.300"], "HOST does not fit"),
+        (["--settings=shop/settings.py"], "SETTINGS does not fit"),
+        (["--celery=shop/celery.py"], "CELERY does not fit"),
+        (["--entry=shop.wsgi:nothere"], "shop.wsgi has no nothere: give another ENTRY="),
+    ],
+)
+def test_an_option_that_cannot_be_right_is_refused(tmp_path, project, options, sentence):
+    project()
+    done = init(tmp_path, *options)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "inventories/shop").exists()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgis", "mysql", "sqlite"])
+def test_every_database_that_django_knows_can_be_given(tmp_path, project, scheme):
+    project("env('DATABASE_URL')")
+    assert init(tmp_path, f"--database={scheme}://db.example/shop").returncode == 0
+
+
+def typed(tmp_path, text, *options):
+    """What init says to somebody at a terminal who types this, and how it ends."""
+    command = [sys.executable, str(ROOT / "ansible/init.py"), f"--source={tmp_path / 'source'}", "--name=shop"]
+    command += [f"--inventories={tmp_path / 'inventories'}", *options]
+    ours, theirs = pty.openpty()
+    os.write(ours, text.encode())
+    with os.fdopen(theirs) as terminal:
+        done = subprocess.run(command, stdin=terminal, capture_output=True, text=True, check=False, timeout=60)
+    os.close(ours)
+    return done
+
+
+def test_a_question_that_gets_no_answer_ends_in_a_sentence(tmp_path, project):
+    project()
+    done = typed(tmp_path, "\x04")
+    assert done.stderr.strip().endswith("Nothing was written.")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_answer_that_does_not_fit_is_asked_for_again(tmp_path, project):
+    project(**{"requirements.txt": "gunicorn\n", "shop/web.py": "app = 1\n"})
+    done = typed(tmp_path, "https://shop.example\nshop.example\nweb\nshop.web:app\n")
+    assert done.returncode == 0, done.stderr
+    assert "DOMAIN does not fit: it must be a host name" in done.stdout
+    assert "ENTRY does not fit" in done.stdout
+    assert "gunicorn shop.web:app" in done.stdout

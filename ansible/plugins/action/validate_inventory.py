@@ -165,8 +165,8 @@ CONVENTIONS = {
         "media",
     ),
     "application_health_path": (
-        lambda value: value == "" or value.startswith("/"),
-        "it must be a path that begins with a slash, or empty",
+        lambda value: value == "" or bool(re.fullmatch(r"/\S*", value)),
+        "it must be a path that begins with a slash and has no spaces, or empty",
         "/health/",
     ),
     "_static_url": (is_url_path, "it must be a path that begins and ends with a slash", "/static/"),
