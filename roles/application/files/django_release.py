@@ -276,8 +276,6 @@ def without_package(what, error):
 
 def load():
     """Import the settings; what they lack is told with the place where it was missed."""
-    from django.core.exceptions import ImproperlyConfigured
-
     name = os.environ.get("PROJECT_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
     try:
         importlib.import_module(name)
@@ -292,7 +290,8 @@ def load():
             f"The settings {name}{place(error)} miss {error}: if that is an environment variable, set it in "
             "application_environment."
         ) from error
-    except (ImportError, ImproperlyConfigured) as error:
+    # Each library has errors of its own for a value that is missing or malformed.
+    except Exception as error:
         raise Refused(
             f"The settings {name}{place(error)} cannot be imported: {error}. What they read from the environment is "
             "set in application_environment."

@@ -1,0 +1,41 @@
+"""Settings that cannot be imported on a host are told in a sentence."""
+
+import importlib.util
+import sys
+
+import pytest
+from repository import ROOT
+
+SPEC = importlib.util.spec_from_file_location("django_release", ROOT / "roles/application/files/django_release.py")
+django_release = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(django_release)
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """Imports settings whose text is given, in the folder of their project."""
+
+    def load(text):
+        (tmp_path / "shop_settings.py").write_text(text)
+        django_release.load()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PROJECT_SETTINGS_MODULE", "shop_settings")
+    yield load
+    sys.modules.pop("shop_settings", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("int('many')", r"\(shop_settings.py:1\) cannot be imported: invalid literal for int"),
+        ("class UndefinedValueError(Exception): ...\nraise UndefinedValueError('KEY not found')", "ed: KEY not found"),
+        ("DEBUG = (", r"cannot be imported: '\(' was never closed"),
+        ("import os\nos.environ['NOT_SET']", "miss 'NOT_SET': if that is an environment variable, set it in"),
+        ("import nothing_of_this_name", "must have the package of nothing_of_this_name"),
+    ],
+)
+def test_why_settings_cannot_be_imported_is_told(settings, text, sentence):
+    with pytest.raises(django_release.Refused, match=sentence):
+        settings(text)
