@@ -345,6 +345,13 @@ def find_celery(folder):
     return None
 
 
+def covers(hosts, domain):
+    """Whether a list such as ALLOWED_HOSTS has a domain in it."""
+    return any(
+        name in ("*", domain) or (name.startswith(".") and f".{domain}".endswith(name)) for name in map(str, hosts)
+    )
+
+
 def find_entry(folder, kind):
     """wsgi.py or asgi.py, as module:application, or None."""
     found = sorted((path for path in sources(folder) if path.name == f"{kind}.py"), key=lambda path: len(path.parts))
@@ -367,6 +374,7 @@ def needs(folder, file):
     names = re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE) + re.findall(
         r"^name = \"([\w.-]+)\"", text, re.MULTILINE
     )
+    names += ["daphne"] if re.search(r"\bchannels\[[^\]]*daphne", text) else []
     names += re.findall(r"[\"']([A-Za-z][\w.-]*)(?:\[[\w, -]*\])?\s*(?:[<>=~!;][^\"']*)?[\"']", text)
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
@@ -441,10 +449,11 @@ class Project:
             entry = self.options.entry = ask("The entry of the web server, such as config.wsgi:application", "entry")
             self.require_module("entry")
         kind = "asgi" if entry == asgi or "asgi" in entry else "wsgi"
-        server = next((name for name in servers if kind == "asgi" or name == "gunicorn"), None)
-        if kind == "asgi" and "uvicorn" in servers:
-            server = "uvicorn"
-        if not server or server in ("hypercorn", "granian"):
+        able = ("gunicorn",) if kind == "wsgi" else ("uvicorn", "daphne")
+        if kind == "asgi" and "uvicorn-worker" in self.packages:
+            able += ("gunicorn",)
+        server = next((name for name in able if name in servers), None)
+        if not server:
             wanted = "gunicorn" if kind == "wsgi" else "uvicorn[standard]"
             self.notes.append(
                 f"{self.requirements} has no {wanted.split('[')[0]}, which the process web runs: add {wanted}, or "
@@ -590,9 +599,14 @@ class Project:
         own = {}
         if self.settings.literal("DEBUG") is True:
             own["DEBUG"] = False
-        if self.settings.literal("ALLOWED_HOSTS") == []:
+        hosts, origins = map(self.settings.literal, ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"))
+        if isinstance(hosts, list | tuple) and not covers(hosts, self.options.domain):
             own["ALLOWED_HOSTS"] = ["{{ application_domain }}"]
-            own["CSRF_TRUSTED_ORIGINS"] = ["https://{{ application_domain }}"]
+        if isinstance(origins, list | tuple) or "ALLOWED_HOSTS" in own:
+            # Without its scheme and its star, an origin is a name as ALLOWED_HOSTS has them.
+            trusted = [re.sub(r"^https://\*?", "", str(origin)) for origin in origins or []]
+            if not covers(trusted, self.options.domain):
+                own["CSRF_TRUSTED_ORIGINS"] = ["https://{{ application_domain }}"]
         if isinstance(self.settings.literal("SECRET_KEY"), str):
             own["SECRET_KEY"] = "{{ application_secret_key }}"  # noqa: S105 - a reference
         if own:

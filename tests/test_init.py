@@ -508,3 +508,42 @@ def test_an_answer_that_does_not_fit_is_asked_for_again(tmp_path, project):
     assert "DOMAIN does not fit: it must be a host name" in done.stdout
     assert "ENTRY does not fit" in done.stdout
     assert "gunicorn shop.web:app" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("requirements", "server"),
+    [
+        ("channels[daphne]\n", "daphne --fd 3"),
+        ("channels\ngunicorn\ndaphne\n", "daphne --fd 3"),
+        ("channels\ngunicorn\nuvicorn-worker\n", "gunicorn shop.asgi:application"),
+        ("channels\ngunicorn\nuvicorn\n", "uvicorn shop.asgi:application"),
+    ],
+)
+def test_an_asgi_project_runs_a_server_that_it_installs(tmp_path, project, requirements, server):
+    project(**{"shop/asgi.py": "application = 1\n", **WSGI, "requirements.txt": requirements})
+    found = init(tmp_path)
+    assert f"web {server}" in " ".join(found.stdout.split())
+    assert ("uvicorn_worker.UvicornWorker" in found.stdout) == ("uvicorn-worker" in requirements)
+    assert "has no" not in found.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--entry=shop.asgi:application"]])
+def test_gunicorn_alone_is_no_server_for_asgi(tmp_path, project, options):
+    requirements = "gunicorn\n" if options else "channels\ngunicorn\n"
+    project(**{"shop/asgi.py": "application = 1\n", **WSGI, "requirements.txt": requirements})
+    done = init(tmp_path, *options)
+    assert "requirements.txt has no uvicorn, which the process web runs: add uvicorn[standard]" in done.stdout
+    assert "uvicorn_worker" not in done.stdout
+
+
+def test_literal_hosts_without_the_domain_are_replaced(tmp_path, project):
+    project("ALLOWED_HOSTS = ['localhost']\nCSRF_TRUSTED_ORIGINS = ['https://old.example']\n")
+    found = written(tmp_path)["application_settings"]
+    assert found["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
+    assert found["CSRF_TRUSTED_ORIGINS"] == ["https://{{ application_domain }}"]
+
+
+@pytest.mark.parametrize("hosts", ["shop.example", ".example", "*"])
+def test_literal_hosts_with_the_domain_are_left(tmp_path, project, hosts):
+    project(f"ALLOWED_HOSTS = ['{hosts}']\nCSRF_TRUSTED_ORIGINS = ['https://shop.example', 'https://*.example']\n")
+    assert "application_settings" not in written(tmp_path)
