@@ -197,11 +197,24 @@ def find_folder(source, given):
     ]
     found = [path for path in found if not set(path.parts) & SKIPPED]
     if not found:
+        deep = [path.parent.relative_to(source) for path in sources(source) if path.name == "manage.py"]
+        if deep:
+            raise Refusal(
+                f"There is no manage.py within three levels of {source}: give its folder with FOLDER={deep[0]}."
+            )
         raise Refusal(f"There is no manage.py in {source}, so it is no Django project: give another SOURCE=....")
     if len(found) > 1 and found[0].parts:
         names = ", ".join(map(str, found))
         raise Refusal(f"There are several projects in {source} ({names}): name one with FOLDER=... (--folder).")
     return found[0]
+
+
+def is_settings(path):
+    """Whether a file that may be there has settings, or takes them over from another."""
+    known = re.compile(r"^from \S+ import \*|^(ALLOWED_HOSTS|DATABASES|DEBUG|INSTALLED_APPS)\b", re.MULTILINE)
+    return bool(
+        path and ("settings" in f"{path.parent.name}/{path.name}" or known.search(path.read_text(errors="replace")))
+    )
 
 
 def find_settings(folder):
@@ -210,9 +223,10 @@ def find_settings(folder):
     named = [named_settings(path) for path in (*entries, folder / "manage.py")]
     named = [name for name in named if name and file_of(name, folder)]
     packages = {name if file_of(name, folder).name == "__init__.py" else name.rpartition(".")[0] for name in named}
-    siblings = [f"{package}.{word}" for package in sorted(packages) for word in PRODUCTION if package]
-    better = [name for name in siblings if "settings" in name and file_of(name, folder)]
-    production = [name for name in named if name.split(".")[-1] in PRODUCTION]
+    shapes = [shape.format(word) for word in PRODUCTION for shape in ("{}", "settings_{}", "{}_settings")]
+    siblings = [f"{package}.{shape}".strip(".") for package in sorted(packages) for shape in shapes]
+    better = [name for name in siblings if is_settings(file_of(name, folder))]
+    production = [name for name in named if set(name.split(".")[-1].split("_")) & set(PRODUCTION)]
     return list(dict.fromkeys([*production, *better, *named]))
 
 
@@ -266,11 +280,14 @@ class Settings:
 
     def folder_of(self, name):
         """A setting that is a path, relative to the project's folder, or None."""
+        path = self.path_of(name)
+        return str(path.relative_to(self.folder)) if path and path.is_relative_to(self.folder) else None
+
+    def path_of(self, name):
+        """A setting that is an absolute path, or None."""
         value, path, _ = self.values.get(name, (None, None, None))
         found = value is not None and self.evaluate(value, path)
-        if found and Path(found).is_absolute() and Path(found).is_relative_to(self.folder):
-            return str(Path(found).relative_to(self.folder))
-        return None
+        return Path(found) if found and Path(found).is_absolute() else None
 
     def evaluate(self, node, path, depth=0):
         """The value of an expression that makes a path, as far as it is of the usual kind."""
@@ -411,6 +428,7 @@ class Project:
             raise Refusal(f"There is no {given} in {self.folder}: give another with REQUIREMENTS=... (--requirements).")
         found = [given] if given else [name for name in REQUIREMENTS if (self.folder / name).is_file()]
         if not found:
+            self.refuse_requirements_above()
             raise Refusal(
                 f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {self.folder}: write down "
                 "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
@@ -419,6 +437,13 @@ class Project:
         if other := [name for name in found[1:] if name not in parts]:
             self.notes.append(f"Installs what {found[0]} says, not {', '.join(other)}.")
         return found[0]
+
+    def refuse_requirements_above(self):
+        for above in self.folder.parents:
+            if not above.is_relative_to(self.options.source):
+                return
+            if found := next((name for name in REQUIREMENTS if (above / name).is_file()), None):
+                raise Refusal(f"{found} lies in {above}, and must be in {self.folder} or below: move it there.")
 
     def find_settings(self):
         name = self.options.settings or next(iter(find_settings(self.folder)), None)
@@ -474,6 +499,11 @@ class Project:
 
     def read_celery(self):
         if not self.celery:
+            if "celery" in self.packages:
+                self.notes.append(
+                    f"{self.requirements} has celery, and no Celery app is found: name its module with CELERY=..., or "
+                    "no worker runs."
+                )
             return
         start = f"celery -A {self.celery}"
         options = "--hostname $WORKER_NAME --concurrency $WORKER_CONCURRENCY --loglevel $LOG_LEVEL"
@@ -585,6 +615,11 @@ class Project:
         static = self.settings.folder_of("STATIC_ROOT")
         if static and static != "staticfiles":
             self.variables["application_static_folder"] = static
+        if self.settings.path_of("STATIC_ROOT") and not static:
+            self.notes.append(
+                f"STATIC_ROOT ({self.settings.place('STATIC_ROOT')}) lies outside of the project, which no host can "
+                "build: let the settings name a folder of the project."
+            )
         if media := self.settings.folder_of("MEDIA_ROOT"):
             self.variables["application_media_folder"] = media
             url = self.settings.literal("MEDIA_URL")
@@ -627,6 +662,9 @@ class Project:
 
     def read_commit(self, top):
         """What a release needs and the last commit does not have."""
+        if git(top, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
+            self.notes.append("A release is a commit, and the checkout has none: commit it first.")
+            return
         own = [self.folder / "manage.py", self.folder / self.requirements, *self.settings.files]
         done = git(top, "ls-tree", "-r", "-z", "--name-only", "HEAD")
         lacks = sorted({str(path.relative_to(top)) for path in own} - set(done.stdout.split("\0")))

@@ -524,7 +524,7 @@ def test_an_asgi_project_runs_a_server_that_it_installs(tmp_path, project, requi
     found = init(tmp_path)
     assert f"web {server}" in " ".join(found.stdout.split())
     assert ("uvicorn_worker.UvicornWorker" in found.stdout) == ("uvicorn-worker" in requirements)
-    assert "has no" not in found.stdout
+    assert "which the process web runs" not in found.stdout
 
 
 @pytest.mark.parametrize("options", [[], ["--entry=shop.asgi:application"]])
@@ -547,3 +547,44 @@ def test_literal_hosts_without_the_domain_are_replaced(tmp_path, project):
 def test_literal_hosts_with_the_domain_are_left(tmp_path, project, hosts):
     project(f"ALLOWED_HOSTS = ['{hosts}']\nCSRF_TRUSTED_ORIGINS = ['https://shop.example', 'https://*.example']\n")
     assert "application_settings" not in written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "sentence"),
+    [
+        (
+            "",
+            {"requirements.txt": "gunicorn\ncelery\n"},
+            "has celery, and no Celery app is found: name its module with",
+        ),
+        ("STATIC_ROOT = '/var/www/static'", {}, "STATIC_ROOT (shop/settings.py:1) lies outside of the project"),
+        ("", {}, "A release is a commit, and the checkout has none: commit it first"),
+    ],
+)
+def test_what_would_be_missed_silently_is_told(tmp_path, project, settings, files, sentence):
+    project(settings, **{**WSGI, **files})
+    assert sentence in init(tmp_path).stdout
+
+
+@pytest.mark.parametrize("name", ["settings_prod", "settings_production", "production", "production_settings"])
+def test_production_settings_beside_the_others_are_preferred(tmp_path, project, name):
+    project(**WSGI, **{f"shop/{name}.py": "from .settings import *\n"})
+    assert written(tmp_path)["application_settings_module"] == f"shop.{name}"
+
+
+def test_a_module_of_that_name_that_is_no_settings_is_left(tmp_path, project):
+    project(**WSGI, **{"shop/production.py": "class Line: ...\n"})
+    assert written(tmp_path)["application_settings_module"] == "shop.settings"
+
+
+def test_a_project_that_lies_deep_is_told(tmp_path, project):
+    project(folder="a/b/c")
+    assert "no manage.py within three levels of" in init(tmp_path).stderr
+    assert "give its folder with FOLDER=a/b/c" in init(tmp_path).stderr
+    assert written(tmp_path, "--folder=a/b/c")["application_source_folder"] == "a/b/c"
+
+
+def test_requirements_above_the_project_are_told(tmp_path, project):
+    source = project(folder="src", **{"shop/wsgi.py": ""})
+    (source / "requirements.txt").write_text("gunicorn\n")
+    assert f"requirements.txt lies in {source}, and must be in {source / 'src'} or below" in init(tmp_path).stderr
