@@ -129,3 +129,9 @@ def test_docs_tell_what_the_button_costs():
     if not set(ordered) <= set(prices):
         pytest.skip("something cannot be ordered, which another test says")
     assert f"**${sum(prices[plan] for plan in ordered)} a month**" in (ROOT / "docs/heroku.md").read_text()
+
+
+@pytest.mark.parametrize("key", ["repository", "logo"])
+def test_where_the_button_finds_its_repository_and_its_logo_is_public(key):
+    # Whoever publishes a copy adds them.
+    assert MANIFEST.get(key, "https://").startswith("https://")
