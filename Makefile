@@ -39,9 +39,9 @@ init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; docs/pro
 	@molecule/shared/tools.sh
 	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)=$(call QUOTED,$(option))))
 
-provision: ## Bring the hosts of ENV to what the inventory says
+provision: ## Bring the hosts of ENV to what the inventory says, LOGIN=root where only root can log in
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/site.yml
+	@$(PLAY) ansible/site.yml$(if $(LOGIN), -e ansible_user=$(LOGIN))
 
 deploy: ## Release the latest commit, or REF, to ENV
 	@molecule/shared/tools.sh

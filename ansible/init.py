@@ -559,7 +559,7 @@ class Project:
             self.variables["application_persistent_paths"] = [sqlite[1]]
             self.notes.append(
                 f"The database is the file {sqlite[1]}: it stays on its host, in /srv/{self.name}/data. For "
-                "PostgreSQL, let the settings read DATABASE_URL, and run this again under another name."
+                f"PostgreSQL, let the settings read DATABASE_URL, remove inventories/{self.name} and run this again."
             )
         else:
             self.notes.append("The settings name no database that is known: set what they need in application.yml.")

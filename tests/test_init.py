@@ -588,3 +588,18 @@ def test_requirements_above_the_project_are_told(tmp_path, project):
     source = project(folder="src", **{"shop/wsgi.py": ""})
     (source / "requirements.txt").write_text("gunicorn\n")
     assert f"requirements.txt lies in {source}, and must be in {source / 'src'} or below" in init(tmp_path).stderr
+
+
+def test_a_first_run_can_log_in_as_root():
+    command = ["make", "--dry-run", "--no-print-directory", "provision", "ENV=production"]
+    shown = [
+        subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        for more in ([], ["LOGIN=root"])
+    ]
+    assert [line.endswith("ansible/site.yml -e ansible_user=root") for line in shown] == [False, True]
+
+
+def test_what_to_do_for_postgresql_is_told(tmp_path, project):
+    project("NAME = BASE_DIR / 'db.sqlite3'")
+    words = " ".join(init(tmp_path).stdout.split())
+    assert "let the settings read DATABASE_URL, remove inventories/shop and run this again." in words
