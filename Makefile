@@ -71,7 +71,9 @@ maintenance: ## Show a maintenance page on ENV, STATE=on, or the site again, STA
 	@molecule/shared/tools.sh
 	@$(PLAY) ansible/maintenance.yml -e maintenance=$(ON_OR_OFF)
 
-check: lint contracts unit ## Lint, contracts and unit tests: under 3 minutes
+check: $(SPA)/node_modules/.package-lock.json ## Lint, contracts and unit tests: under 3 minutes
+	@for tools in spa tests; do molecule/shared/tools.sh $$tools || exit; done
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit contracts lint
 
 lint: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
