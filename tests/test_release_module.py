@@ -306,3 +306,11 @@ def test_check_mode_does_not_wait_for_a_lock(host):
     host.release().lease.take("elsewhere 1 1", "bob@desk", "deploy of NEW")
     assert host.release(kind="deploy", release="NEW", check_mode=True).begin()["needed"]
     assert host.release(kind="deploy", release="NEW").begin()["held"]["who"] == "bob@desk"
+
+
+def test_only_the_lock_that_was_shown_is_taken_away(host):
+    host.is_tried()
+    with pytest.raises(records.Refused, match="ada@desk has the lock by now, for a deploy of NEW. It was left"):
+        host.release(break_token="elsewhere 1 1").unlock()
+    assert host.release(break_token=ME["token"]).unlock()["changed"]
+    assert host.release().lease.holder() is None

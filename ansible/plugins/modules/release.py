@@ -55,7 +55,7 @@ options:
       drain_timeout_seconds: {type: int, required: true, description: How long the old slot's queue may take to empty.}
       lock_timeout_seconds: {type: int, required: true, description: How long a migration waits for a lock.}
   owner: {type: dict, description: "Token, person and machine behind this run; the action plugin adds it."}
-  break_token: {type: str, description: Token of an owner that is known to be dead.}
+  break_token: {type: str, description: "Token of an owner that is known to be dead, or whose lock is to be freed."}
   kind: {type: str, choices: [keep, deploy, rollback], description: What the attempt is.}
   release: {type: str, description: Name of the release; with C(rollback) empty for the last good one.}
   commit: {type: str, description: What it was made of.}
@@ -610,6 +610,8 @@ class Release:
 
     def unlock(self):
         holder = self.lease.holder()
+        if holder and holder["token"] != self.break_token:
+            raise Refused(f"{holder['who']} has the lock by now, for a {holder['what']}. It was left as it is.")
         if holder and not self.check_mode:
             self.lease.drop()
         return {"changed": bool(holder), "holder": holder}
