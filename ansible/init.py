@@ -426,24 +426,25 @@ class Project:
         given = self.options.requirements
         if given and not (self.folder / given).is_file():
             raise Refusal(f"There is no {given} in {self.folder}: give another with REQUIREMENTS=... (--requirements).")
-        found = [given] if given else [name for name in REQUIREMENTS if (self.folder / name).is_file()]
+        if given and not Path(os.path.normpath(self.folder / given)).is_relative_to(self.options.source):
+            raise Refusal(f"REQUIREMENTS lies outside of SOURCE: name a file in {self.options.source}.")
+        found = [given] if given else next(filter(None, map(self.requirements_in, self.ways_up())), None)
         if not found:
-            self.refuse_requirements_above()
             raise Refusal(
                 f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {self.folder}: write down "
                 "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
             )
-        parts = {"pyproject.toml", *map(str, includes(self.folder, found[0]))}
-        if other := [name for name in found[1:] if name not in parts]:
+        parts = set(map(str, includes(self.folder, found[0])))
+        if other := [name for name in found[1:] if name not in parts and Path(name).name != "pyproject.toml"]:
             self.notes.append(f"Installs what {found[0]} says, not {', '.join(other)}.")
         return found[0]
 
-    def refuse_requirements_above(self):
-        for above in self.folder.parents:
-            if not above.is_relative_to(self.options.source):
-                return
-            if found := next((name for name in REQUIREMENTS if (above / name).is_file()), None):
-                raise Refusal(f"{found} lies in {above}, and must be in {self.folder} or below: move it there.")
+    def ways_up(self):
+        """From the project's folder to the root of its source: "", "../" and so on."""
+        return ["../" * up for up in range(len(self.folder.relative_to(self.options.source).parts) + 1)]
+
+    def requirements_in(self, way):
+        return [f"{way}{name}" for name in REQUIREMENTS if (self.folder / way / name).is_file()]
 
     def find_settings(self):
         name = self.options.settings or next(iter(find_settings(self.folder)), None)
@@ -665,7 +666,7 @@ class Project:
         if git(top, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
             self.notes.append("A release is a commit, and the checkout has none: commit it first.")
             return
-        own = [self.folder / "manage.py", self.folder / self.requirements, *self.settings.files]
+        own = [self.folder / "manage.py", Path(os.path.normpath(self.folder / self.requirements)), *self.settings.files]
         done = git(top, "ls-tree", "-r", "-z", "--name-only", "HEAD")
         lacks = sorted({str(path.relative_to(top)) for path in own} - set(done.stdout.split("\0")))
         if lacks:

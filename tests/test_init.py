@@ -94,8 +94,9 @@ def test_an_asgi_project_with_websockets_is_known(tmp_path):
     (tmp_path / "source/uv.lock").write_text('name = "uvicorn"\n')
     subprocess.run([*GIT, "init", "--quiet", tmp_path / "source"], check=True)
     found = written(tmp_path)
+    assert found["application_source_folder"] == "src"
     assert commands(found)["web"].startswith("uvicorn chat.asgi:application --fd 3")
-    assert found["application_requirements_file"] == "uv.lock"
+    assert found["application_requirements_file"] == "../uv.lock"
     assert found["application_static_folder"] == "public"
     assert found["nginx_static_url"] == "/assets/"
     assert found["nginx_websockets_enabled"] is True
@@ -455,8 +456,8 @@ def test_a_database_that_no_role_makes_is_told(tmp_path, project, engine):
         (["--database=postgres://[bad/x"], "DATABASE does not fit: it must be the URL of a database that Django knows"),
         (["--database=postgres://db.example:port/x"], "DATABASE does not fit"),
         (["--database=kafka://x"], "DATABASE does not fit"),
-        (["--requirements=/etc/passwd"], "REQUIREMENTS does not fit: it must be a path in the project's folder"),
-        (["--requirements=../requirements.txt"], "REQUIREMENTS does not fit"),
+        (["--requirements=/etc/passwd"], "REQUIREMENTS does not fit: it must be a path from the project's folder"),
+        (["--requirements=../requirements.txt"], "There is no ../requirements.txt in"),
         (["--requirements=manage.py"], "REQUIREMENTS does not fit"),
         (["--folder=../x"], "FOLDER does not fit: it must be a path below SOURCE"),
         (["--folder=/x"], "FOLDER does not fit"),
@@ -584,10 +585,24 @@ def test_a_project_that_lies_deep_is_told(tmp_path, project):
     assert written(tmp_path, "--folder=a/b/c")["application_source_folder"] == "a/b/c"
 
 
-def test_requirements_above_the_project_are_told(tmp_path, project):
-    source = project(folder="src", **{"shop/wsgi.py": ""})
-    (source / "requirements.txt").write_text("gunicorn\n")
-    assert f"requirements.txt lies in {source}, and must be in {source / 'src'} or below" in init(tmp_path).stderr
+def test_requirements_above_the_project_are_found(tmp_path, project):
+    source = project(folder="back/src", **{"shop/wsgi.py": ""})
+    (source / "back/src/requirements.txt").unlink(missing_ok=True)
+    (source / "requirements.txt").write_text("django\ngunicorn\n")
+    assert written(tmp_path)["application_requirements_file"] == "../../requirements.txt"
+    shutil.rmtree(tmp_path / "inventories")
+    (source / "back/uv.lock").write_text('name = "gunicorn"\n')
+    assert written(tmp_path)["application_requirements_file"] == "../uv.lock"
+    shutil.rmtree(tmp_path / "inventories")
+    assert written(tmp_path, "--requirements=../../requirements.txt")["application_requirements_file"].startswith(
+        "../../"
+    )
+
+
+def test_requirements_outside_of_the_source_are_refused(tmp_path, project):
+    project()
+    (tmp_path / "requirements.txt").write_text("gunicorn\n")
+    assert "REQUIREMENTS lies outside of SOURCE" in init(tmp_path, "--requirements=../requirements.txt").stderr
 
 
 def test_a_first_run_can_log_in_as_root():

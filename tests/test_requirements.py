@@ -31,8 +31,9 @@ class Builds:
 
 
 def resolve(folder, name, text="", **options):
-    (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text(text)
+    path = folder / name.replace("../", ".requirements/", 1)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
     builds = Builds(folder, **options)
     found, warnings = requirements.resolve(builds, "1", str(folder), name)
     return builds.words, found, warnings
@@ -47,6 +48,7 @@ def test_a_compiled_list_is_taken_as_it_is(tmp_path):
     ("name", "begins"),
     [
         ("uv.lock", ["uv", "export", "--frozen", "--no-dev", "--no-emit-project"]),
+        ("../uv.lock", ["uv", "export"]),
         ("poetry.lock", ["/srv/shop/poetry/bin/poetry", "export"]),
         ("pyproject.toml", ["uv", "pip", "compile"]),
         ("requirements/production.txt", ["uv", "pip", "compile"]),
@@ -76,16 +78,17 @@ def test_versions_that_are_left_open_are_named(tmp_path, name, text, open_ones):
     assert not open_ones or f"leaves open which version of {open_ones}" in warnings[0]
 
 
-def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path):
+@pytest.mark.parametrize("name", ["requirements.txt", "../requirements.txt"])
+def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path, name):
     said = (
         "Using CPython 3.11.2\n  \u00d7 No solution found when resolving dependencies:\n"
         "  ╰─▶ Because only django<=6 is available and you require django>=9,\n"
         "      we can conclude it is impossible.\n"
     )
     with pytest.raises(records.Refused) as refused:
-        resolve(tmp_path, "requirements.txt", "django>=9\n", said=said)
+        resolve(tmp_path, name, "django>=9\n", said=said)
     assert str(refused.value) == (
-        "requirements.txt does not resolve: No solution found when resolving dependencies: Because only django<=6 is "
+        f"{name} does not resolve: No solution found when resolving dependencies: Because only django<=6 is "
         "available and you require django>=9, we can conclude it is impossible."
     )
 

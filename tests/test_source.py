@@ -50,6 +50,53 @@ def test_a_release_is_named_after_its_commit(tmp_path, checkout):
     assert names(found) == ["manage.py"]
 
 
+@pytest.fixture
+def locked(checkout):
+    """The checkout, with a lock above its project."""
+    for name in ("uv.lock", "pyproject.toml", "README.txt.orig"):
+        (checkout / name).write_text(f"# {name}\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "lock")
+    return checkout
+
+
+def test_requirements_above_the_project_come_along(tmp_path, locked):
+    found = resolve(tmp_path, requirements="../uv.lock")
+    assert names(found) == [".requirements/pyproject.toml", ".requirements/uv.lock", "manage.py"]
+    assert content(found, ".requirements/uv.lock") == "# uv.lock\n"
+    assert resolve(tmp_path)["archive"] != found["archive"]
+    assert resolve(tmp_path, repository=str(locked), ref="main", requirements="../uv.lock")["archive"]
+
+
+def test_requirements_above_a_project_in_a_tarball_come_along(tmp_path, locked):
+    tarball = tmp_path / "shop.tar.gz"
+    git(locked, "archive", "--format=tar.gz", "--prefix=shop-1/", f"--output={tarball}", "HEAD")
+    found = resolve(tmp_path, tarball=str(tarball), requirements="../uv.lock")
+    assert names(found) == [".requirements/pyproject.toml", ".requirements/uv.lock", "manage.py"]
+
+
+def test_changed_requirements_above_the_project_are_told(tmp_path, locked):
+    (locked / "uv.lock").write_text("# new\n")
+    assert resolve(tmp_path)["warnings"] == []
+    assert "uv.lock" in resolve(tmp_path, requirements="../uv.lock")["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("requirements", "sentence"),
+    [
+        ("../poetry.lock", "The project has no ../poetry.lock: commit it"),
+        ("../../uv.lock", "lies outside of the source"),
+    ],
+)
+def test_requirements_that_are_not_above_the_project_are_refused(tmp_path, locked, requirements, sentence):
+    with pytest.raises(source.Refusal, match=sentence):
+        resolve(tmp_path, requirements=requirements)
+
+
+def test_a_checkout_may_be_named_by_a_folder_in_it(tmp_path, checkout):
+    assert names(resolve(tmp_path, checkout=checkout / "app")) == ["manage.py"]
+
+
 def test_what_is_not_committed_is_not_released(tmp_path, checkout):
     (checkout / "app" / "manage.py").write_text("# two\n")
     found = resolve(tmp_path)

@@ -25,7 +25,7 @@ PAGES = {
 CHANGES = {
     "stock": ("mysite/urls.py", "urlpatterns = [", "admin.site.site_header = 'Second edition'\nurlpatterns = ["),
     "shop": ("shop/notes/views.py", "first edition", "second edition"),
-    "chat": ("chat/urls.py", "first edition", "second edition"),
+    "chat": ("src/chat/urls.py", "first edition", "second edition"),
 }
 
 pytestmark = [pytest.mark.group("projects"), pytest.mark.units(*(f"{name}-*" for name in PROJECTS))]

@@ -6,7 +6,6 @@ is the same release everywhere and is packed and built only once.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import fcntl
 import hashlib
@@ -22,6 +21,9 @@ from ansible.plugins.action import ActionBase
 LOCKS = ("uv.lock", "poetry.lock", "pyproject.toml")
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 ARCHIVES_KEPT = 20
+# Where requirements that lie above the project's folder are in a release, as the module's requirements.py looks for
+# them, and what is taken along.
+ABOVE, REQUIREMENTS = ".requirements", (".lock", ".toml", ".txt")
 
 
 class Refusal(Exception):
@@ -101,59 +103,86 @@ def is_packed(archive):
     return False
 
 
-def pack(folder, tree, path, archive):
+def above(path, requirements):
+    """The folder above the project's in which its requirements lie, relative to the source; None where they do not."""
+    if not requirements.startswith("../"):
+        return None
+    place = Path(os.path.normpath(Path(path, requirements))).parent
+    if ".." in place.parts:
+        raise Refusal(
+            f"application_requirements_file {requirements} lies outside of the source: name a file that is in it."
+        )
+    return place
+
+
+def shape(source, root, place, draft):
+    """Give an archive our shape: the project's folder at the root, requirements of above in a folder of their own."""
+    with tarfile.open(draft, "w:gz", compresslevel=6) as target:
+        for member in source.getmembers():
+            path, packed = Path(member.name), copy.copy(member)
+            if path.is_relative_to(root):
+                packed.name = str(path.relative_to(root))
+            elif path.parent == place and path.suffix in REQUIREMENTS:
+                packed.name = f"{ABOVE}/{path.name}"
+            else:
+                continue
+            if member.islnk():
+                # A second name of a file, which may lie outside of the folder.
+                packed.type, packed.size = tarfile.REGTYPE, source.getmember(member.linkname).size
+            target.addfile(packed, source.extractfile(member) if packed.isfile() else None)
+
+
+def pack(folder, tree, path, archive, requirements):
     """Pack one folder of a tree; in one step, so that a killed run leaves no half of it."""
     if is_packed(archive):
         return
+    place = above(path, requirements)
+    paths = [path or "."]
+    if place is not None:
+        names = git(folder, "ls-tree", "--name-only", tree, "--", *([] if place == Path() else [f"{place}/"])).stdout
+        paths += [name for name in names.splitlines() if Path(name).suffix in REQUIREMENTS]
     draft = archive.with_suffix(f".{os.getpid()}")
-    done = git(folder, "archive", "--format=tar.gz", f"--output={draft}", f"{tree}:{path}" if path else tree)
-    if done.returncode:
-        raise Refusal(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
-    with tarfile.open(draft) as packed:
-        if "manage.py" not in packed.getnames():
-            draft.unlink()
-            raise Refusal(
-                f"There is no manage.py in {path or 'the root'} of {tree[:12]}, so it is no Django project: "
-                "set application_source_folder to where manage.py is."
-            )
+    with tempfile.TemporaryDirectory() as scratch:
+        done = git(folder, "archive", "--format=tar", f"--output={scratch}/tar", tree, "--", *paths)
+        if done.returncode:
+            raise Refusal(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
+        with tarfile.open(f"{scratch}/tar") as source:
+            if str(Path(path, "manage.py")) not in source.getnames():
+                raise Refusal(
+                    f"There is no manage.py in {path or 'the root'} of {tree[:12]}, so it is no Django project: "
+                    "set application_source_folder to where manage.py is."
+                )
+            shape(source, Path(path), place, draft)
     draft.rename(archive)
 
 
-def repack(tarball, path, archive):
-    """Give a tarball our shape: its project's folder at the root."""
+def repack(tarball, path, archive, requirements):
+    """Pack one folder of a tarball, wherever it lies there."""
     if is_packed(archive):
         return
     draft = archive.with_suffix(f".{os.getpid()}")
-    with tarfile.open(tarball) as source, tarfile.open(draft, "w:gz") as target:
-        members = [member for member in source.getmembers() if not member.isdir()]
-        roots = [Path(m.name).parent for m in members if Path(m.name).name == "manage.py"]
+    with tarfile.open(tarball) as source:
+        roots = [Path(name).parent for name in source.getnames() if Path(name).name == "manage.py"]
         wanted = [root for root in roots if not path or root.name == Path(path).name]
         if not wanted:
-            draft.unlink()
             raise Refusal(f"{tarball} has no manage.py in a folder {path or 'at its root'}: is it a Django project?")
         root = min(wanted, key=lambda each: len(each.parts))
-        for member in members:
-            with contextlib.suppress(ValueError):
-                name = Path(member.name).relative_to(root)
-                packed = copy.copy(member)
-                packed.name = str(name)
-                if member.islnk():
-                    # A second name of a file, which may lie outside of the folder.
-                    packed.type, packed.size = tarfile.REGTYPE, source.getmember(member.linkname).size
-                target.addfile(packed, None if member.issym() else source.extractfile(member))
+        shape(source, root, above(root, requirements), draft)
     draft.rename(archive)
 
 
-def archive_path(cache, folder, release):
+def archive_path(cache, folder, requirements, release):
     """Where the archive of a release lies; another folder of the same commit is another archive."""
-    return cache / "releases" / hashlib.sha256(folder.encode()).hexdigest()[:8] / f"{release}.tar.gz"
+    key = f"{folder} {requirements}" if requirements.startswith("../") else folder
+    return cache / "releases" / hashlib.sha256(key.encode()).hexdigest()[:8] / f"{release}.tar.gz"
 
 
 def require(archive, requirements, settings):
     """Refuse what no host could build: no such file of requirements, no such settings."""
     with tarfile.open(archive) as packed:
         names = {member.name.removeprefix("./") for member in packed if member.isfile()}
-    if requirements and requirements not in names:
+    inner = f"{ABOVE}/{Path(requirements).name}" if requirements.startswith("../") else requirements
+    if requirements and inner not in names:
         known = [name for name in sorted(names) if Path(name).name in LOCKS or re.search(r"requirements.*\.txt$", name)]
         raise Refusal(
             f"The project has no {requirements}: commit it, or name another in application_requirements_file"
@@ -172,41 +201,45 @@ def require(archive, requirements, settings):
 
 
 def resolve(cache, checkout, ref, folder, requirements="", settings="", **options):
-    found = locate(Path(cache), checkout, ref, folder, **options)
+    found = locate(Path(cache), checkout, ref, folder, requirements, **options)
     require(found["archive"], requirements, settings)
     return found
 
 
-def locate(cache, checkout, ref, folder, repository="", tarball="", uncommitted=False):
+def locate(cache, checkout, ref, folder, requirements, repository="", tarball="", uncommitted=False):
     if tarball:
-        return from_tarball(cache, Path(tarball), folder)
+        return from_tarball(cache, Path(tarball), folder, requirements)
     warnings = []
     if repository:
         place = mirror(repository, cache)
         tree = commit = commit_of(place, ref, without_login(repository))
     else:
         place = Path(checkout)
-        if git(place, "rev-parse", "--git-dir").returncode:
+        found = git(place, "rev-parse", "--show-toplevel")
+        if found.returncode:
             raise Refusal(f"application_source_path {place} is no git checkout.")
+        place = Path(found.stdout.rstrip("\n"))
         tree = commit = commit_of(place, ref, f"The checkout {place}")
     release = commit[:12]
-    changed = [] if repository else git(place, "status", "--porcelain", "--", folder or ".").stdout.splitlines()
+    around = above(folder, requirements)
+    paths = [folder or "."] + ([] if around is None else [f":(glob){around}/*"])
+    changed = [] if repository else git(place, "status", "--porcelain", "--", *paths).stdout.splitlines()
     if changed and uncommitted and ref == "HEAD":
         tree = snapshot(place)
         release = f"{commit[:12]}-{tree[:6]}"
     elif changed and ref == "HEAD":
         names = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
         warnings = [f"{len(changed)} changed files are not committed, so they are not released: {names}"]
-    archive = archive_path(cache, folder, release)
-    pack(place, tree, folder.strip("/"), archive)
+    archive = archive_path(cache, folder, requirements, release)
+    pack(place, tree, folder.strip("/"), archive, requirements)
     return {"release": release, "commit": commit, "ref": ref, "archive": str(archive), "warnings": warnings}
 
 
-def from_tarball(cache, tarball, folder):
+def from_tarball(cache, tarball, folder, requirements):
     try:
         digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
-        archive = archive_path(cache, folder, digest[:12])
-        repack(tarball, folder.strip("/"), archive)
+        archive = archive_path(cache, folder, requirements, digest[:12])
+        repack(tarball, folder.strip("/"), archive, requirements)
     except (OSError, tarfile.TarError) as error:
         raise Refusal(f"application_source_archive {tarball} cannot be read: {error}.") from error
     return {"release": digest[:12], "commit": None, "ref": tarball.name, "archive": str(archive)}

@@ -113,7 +113,8 @@ def is_inner_path(value):
 
 def is_requirements(value):
     name = Path(value).name
-    return is_inner_path(value) and (name in ("uv.lock", "poetry.lock", "pyproject.toml") or name.endswith(".txt"))
+    inner = re.sub(r"^(\.\./)+", "", value)
+    return is_inner_path(inner) and (name in ("uv.lock", "poetry.lock", "pyproject.toml") or name.endswith(".txt"))
 
 
 def is_url_path(value):
@@ -150,7 +151,7 @@ CONVENTIONS = {
     ),
     "application_requirements_file": (
         is_requirements,
-        "it must be a path in the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
+        "it must be a path from the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
         "requirements.txt",
     ),
     "application_persistent_paths": (

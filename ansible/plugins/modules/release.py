@@ -44,7 +44,7 @@ options:
       known_processes: {type: list, elements: str, required: true, description: "All that are defined, also elsewhere."}
       commands: {type: list, elements: str, required: true, description: What the processes run.}
       source_folder: {type: str, required: true, description: Folder of the source that the release is made of.}
-      requirements_file: {type: str, required: true, description: "Of any kind, relative to the release."}
+      requirements_file: {type: str, required: true, description: "Of any kind, relative to the project's folder."}
       static_folder: {type: str, required: true, description: "STATIC_ROOT, relative to the release."}
       media_folder: {type: str, required: true, description: "Link to the project's media, relative to the release."}
       persistent_paths: {type: list, elements: str, required: true, description: Links to what outlives releases.}

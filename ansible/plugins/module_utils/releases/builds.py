@@ -122,8 +122,7 @@ class Builds:
         folder = self.release(name)
         shutil.rmtree(folder, ignore_errors=True)
         self.unpack(archive, folder)
-        requirements = os.path.join(folder, requirements_file)
-        if not os.path.isfile(requirements):
+        if not os.path.isfile(kinds.place(folder, requirements_file)):
             raise Refused(
                 f"The release has no {requirements_file}: commit it, or name another in application_requirements_file."
             )

@@ -8,6 +8,8 @@ from ansible.module_utils.releases.records import Refused
 
 # Where the list lies in a release whose own file is not that list already.
 LISTED = ".requirements.txt"
+# Where files that lie above the project's folder are in a release, as the action source packs them.
+ABOVE = ".requirements"
 KINDS = {"uv.lock": "uv", "poetry.lock": "poetry", "pyproject.toml": "pyproject"}
 PYTHON = "--python=/usr/bin/python3"
 PLAIN = ("--no-header", "--no-annotate")
@@ -15,6 +17,13 @@ PLAIN = ("--no-header", "--no-annotate")
 
 def kind(path):
     return KINDS.get(os.path.basename(path), "list")
+
+
+def place(folder, requirements_file):
+    """Where a release has the file of requirements that its project names."""
+    if requirements_file.startswith("../"):
+        return os.path.join(folder, ABOVE, os.path.basename(requirements_file))
+    return os.path.join(folder, requirements_file)
 
 
 def read(path):
@@ -30,7 +39,7 @@ def has_hashes(path):
 
 def known(folder, requirements_file):
     """The list of a project's folder, where none has to be made; else None."""
-    own = os.path.join(folder, requirements_file)
+    own = place(folder, requirements_file)
     if kind(own) == "list" and os.path.isfile(own) and has_hashes(own):
         return own
     listed = os.path.join(folder, LISTED)
@@ -41,7 +50,7 @@ def resolve(builds, attempt, folder, requirements_file):
     """The list that a requirements file stands for, and what is to be said about it."""
     if found := known(folder, requirements_file):
         return found, []
-    where, name = os.path.split(os.path.join(folder, requirements_file))
+    where, name = os.path.split(place(folder, requirements_file))
     listed = os.path.join(folder, LISTED)
     which = kind(name)
     if which == "uv":
