@@ -1,5 +1,6 @@
 """Which exact list of packages a file of requirements stands for, and what of it is said to be open."""
 
+import re
 from importlib import import_module
 
 import ansible.module_utils
@@ -31,7 +32,7 @@ class Builds:
 
 
 def resolve(folder, name, text="", **options):
-    path = folder / name.replace("../", ".requirements/", 1)
+    path = folder / re.sub(r"^(\.\./)+", ".requirements/", name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     builds = Builds(folder, **options)
@@ -39,16 +40,19 @@ def resolve(folder, name, text="", **options):
     return builds.words, found, warnings
 
 
-def test_a_compiled_list_is_taken_as_it_is(tmp_path):
-    words, found, warnings = resolve(tmp_path, "requirements.txt", PINNED)
-    assert (words, found, warnings) == ([], str(tmp_path / "requirements.txt"), [])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("requirements.txt", "requirements.txt"), ("../../requirements.txt", ".requirements/requirements.txt")],
+)
+def test_a_compiled_list_is_taken_as_it_is(tmp_path, name, place):
+    words, found, warnings = resolve(tmp_path, name, PINNED)
+    assert (words, found, warnings) == ([], str(tmp_path / place), [])
 
 
 @pytest.mark.parametrize(
     ("name", "begins"),
     [
         ("uv.lock", ["uv", "export", "--frozen", "--no-dev", "--no-emit-project"]),
-        ("../uv.lock", ["uv", "export"]),
         ("poetry.lock", ["/srv/shop/poetry/bin/poetry", "export"]),
         ("pyproject.toml", ["uv", "pip", "compile"]),
         ("requirements/production.txt", ["uv", "pip", "compile"]),
