@@ -73,7 +73,7 @@ maintenance: ## Show a maintenance page on ENV, STATE=on, or the site again, STA
 
 check: $(SPA)/node_modules/.package-lock.json ## Lint, contracts and unit tests: under 3 minutes
 	@for tools in spa tests; do molecule/shared/tools.sh $$tools || exit; done
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit contracts lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit contracts
 
 lint: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
