@@ -210,17 +210,35 @@ dependencies = ["django>=5.2,<5.3", "gunicorn>=23"]
 """
 
 
-@pytest.mark.destructive
-def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites):
-    (CACHE / "stock/pyproject.toml").write_text(PYPROJECT)
-    subprocess.run([*GIT, "-C", CACHE / "stock", "add", "pyproject.toml"], check=True)
-    subprocess.run([*GIT, "-C", CACHE / "stock", "commit", "--quiet", "--message", "pyproject"], check=True)
+def deploy_with(requirements, files):
+    """Release the stock project with other files of requirements, which its checkout does not keep."""
+    for name, text in files.items():
+        (CACHE / "stock" / name).write_text(text)
+    subprocess.run([*GIT, "-C", CACHE / "stock", "add", *files], check=True)
+    subprocess.run([*GIT, "-C", CACHE / "stock", "commit", "--quiet", "--message", requirements], check=True)
     try:
-        done = play("stock", "deploy", "-e", json.dumps({"application_requirements_file": "pyproject.toml"}))
+        return play("stock", "deploy", "-e", json.dumps({"application_requirements_file": requirements}))
     finally:
         subprocess.run([*GIT, "-C", CACHE / "stock", "reset", "--quiet", "--hard", "HEAD^"], check=True)
+
+
+@pytest.mark.destructive
+def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites):
+    done = deploy_with("pyproject.toml", {"pyproject.toml": PYPROJECT})
     assert done.returncode == 0, done.stdout
     assert "pyproject.toml leaves open which version of" in said(done)
+    assert sites["stock"].get("/admin/login/").status == 200
+    assert play("stock", "rollback").returncode == 0
+
+
+@pytest.mark.destructive
+def test_a_poetry_lock_is_installed_as_it_says(host, sites):
+    files = {path.name: path.read_text() for path in (ROOT / "molecule/projects/poetry").iterdir()}
+    done = deploy_with("poetry.lock", files)
+    assert done.returncode == 0, done.stdout
+    assert "leaves open" not in said(done)
+    (locked,) = re.findall(r'name = "django"\nversion = "(.+)"', files["poetry.lock"])
+    assert host.check_output("stock-manage version") == locked
     assert sites["stock"].get("/admin/login/").status == 200
     assert play("stock", "rollback").returncode == 0
 
