@@ -463,7 +463,6 @@ class Release:
             code = self.builds.release(self.release)
             if not known:
                 code = f"{folder}/code"
-                self.builds.links = {}
                 self.builds.unpack(self.archive, code)
             venv = self.builds.known_venv(code, self.requirements_file)
             guess = not venv or not os.path.exists(f"{venv}/.complete")

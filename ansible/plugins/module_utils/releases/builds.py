@@ -88,10 +88,22 @@ class Builds:
         for path, below in self.links.items():
             self.link(folder, path, below)
 
+    def outlives(self, path, below):
+        """What a path of the release leads to; a path that ends with a slash is a folder."""
+        return os.path.join(self.root, below, path.rstrip("/")) if below else os.path.join(self.root, "media")
+
+    def keep(self, path, below):
+        """Make the folder in which it lies."""
+        target = self.outlives(path, below)
+        folder = target if path.endswith("/") else os.path.dirname(target)
+        if not os.path.isdir(folder):
+            owner = pwd.getpwnam(self.user)
+            os.makedirs(folder, mode=0o700)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+
     def link(self, folder, path, below):
-        """Let a path of the release lead to what outlives it; a path that ends with a slash is a folder."""
+        """Let a path of the release lead to what outlives it."""
         place = os.path.join(folder, path.rstrip("/"))
-        target = os.path.join(self.root, below, path.rstrip("/")) if below else os.path.join(self.root, "media")
         if os.path.isdir(place) and not names(place):
             shutil.rmtree(place)
         if os.path.lexists(place):
@@ -100,12 +112,7 @@ class Builds:
                 f"(git rm -r --cached), or from application_{'persistent_paths' if below else 'media_folder'}."
             )
         os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-        owner = pwd.getpwnam(self.user)
-        kept = target if path.endswith("/") else os.path.dirname(target)
-        if not os.path.isdir(kept):
-            os.makedirs(kept, mode=0o700)
-            os.chown(kept, owner.pw_uid, owner.pw_gid)
-        os.symlink(target, place)
+        os.symlink(self.outlives(path, below), place)
 
     def venv(self, requirements):
         """Where the virtual environment of a requirements file lives: one for each content and Python."""
@@ -122,6 +129,8 @@ class Builds:
         folder = self.release(name)
         shutil.rmtree(folder, ignore_errors=True)
         self.unpack(archive, folder)
+        for path, below in self.links.items():
+            self.keep(path, below)
         if not os.path.isfile(kinds.place(folder, requirements_file)):
             raise Refused(
                 f"The release has no {requirements_file}: commit it, or name another in application_requirements_file."
