@@ -125,7 +125,7 @@ RULES = {
     "requirements": CONVENTIONS["application_requirements_file"],
     "database": (
         is_database,
-        "it must be the URL of a database that Django knows",
+        "it must be the URL of a database that Django knows, and its port must be one",
         "postgres://shop:PASSWORD@db.example/shop",
     ),
     "broker": CONVENTIONS["application_broker_url"],
@@ -425,7 +425,10 @@ class Project:
     def find_requirements(self):
         given = self.options.requirements
         if given and not (self.folder / given).is_file():
-            raise Refusal(f"There is no {given} in {self.folder}: give another with REQUIREMENTS=... (--requirements).")
+            raise Refusal(
+                f"There is no {given} in {self.folder}: give a path from there with REQUIREMENTS=... (--requirements), "
+                "such as ../requirements.txt."
+            )
         if given and not Path(os.path.normpath(self.folder / given)).is_relative_to(self.options.source):
             raise Refusal(f"REQUIREMENTS lies outside of SOURCE: name a file in {self.options.source}.")
         found = [given] if given else next(filter(None, map(self.requirements_in, self.ways_up())), None)
@@ -448,7 +451,9 @@ class Project:
 
     def find_settings(self):
         name = self.options.settings or next(iter(find_settings(self.folder)), None)
-        name = name or ask("The settings module, such as config.settings.production", "settings")
+        # What manage.py names, though it is not there, is told.
+        name = name or named_settings(self.folder / "manage.py")
+        name = name or ask("The settings module (such as config.settings.production)", "settings")
         if not file_of(name, self.folder):
             raise Refusal(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
         return name
@@ -523,6 +528,10 @@ class Project:
         reads = set(self.settings.read)
         if self.options.broker:
             self.variables["application_broker_url"] = self.given_url("broker")
+            if not self.celery and not {"REDIS_URL", *BROKER_NAMES} & reads:
+                self.notes.append(
+                    "The settings read no CELERY_BROKER_URL, which says where BROKER is: let them read it."
+                )
         elif self.celery and ("REDIS_URL" not in reads or BROKER_NAMES & reads):
             self.groups.append("broker")
             self.variables["application_broker_url"] = URL["broker"]

@@ -193,6 +193,9 @@ def test_a_broker_that_exists_is_used_also_where_no_celery_is_found(tmp_path, pr
     project()
     found = written(tmp_path, "--broker=redis://redis.example/3")
     assert found["application_broker_url"] == "redis://redis.example/3"
+    shutil.rmtree(tmp_path / "inventories")
+    said = init(tmp_path, "--broker=redis://redis.example/3").stdout
+    assert "The settings read no CELERY_BROKER_URL, which says where BROKER is" in said
 
 
 def test_a_database_that_the_settings_do_not_read_is_told(tmp_path, project):
@@ -278,7 +281,6 @@ def test_nothing_is_replaced(tmp_path, project):
     [
         ({"manage.py": None}, [], "so it is no Django project: give another SOURCE="),
         ({"requirements.txt": None}, [], "write down what the project needs"),
-        ({"shop/settings.py": None}, [], "The settings module, such as config.settings.production is not known: give"),
         ({"shop/wsgi.py": None}, [], "such as config.wsgi:application is not known: give ENTRY="),
         ({"one/manage.py": "", "two/manage.py": "", "manage.py": None}, [], "name one with FOLDER="),
         ({"shop/settings.py": "x ="}, [], "cannot be read as Python"),
@@ -293,11 +295,14 @@ def test_nothing_is_replaced(tmp_path, project):
         ({}, ["--entry=shop.asgi:application"], "There is no module shop.asgi"),
         ({}, ["--celery=shop.tasks"], "There is no module shop.tasks"),
         ({}, ["--health=health"], "HEALTH does not fit: it must be a path that begins with a slash"),
+        ({}, ["--broker=redis://r:port/1"], "BROKER does not fit"),
+        ({"shop/settings.py": None}, [], "There is no settings module shop.settings in"),
         ({}, ["--broker=kafka://k/1"], "BROKER does not fit: it must begin with one of amqp://, amqps://"),
         (
             {},
             ["--database=shop"],
-            "DATABASE does not fit: it must be the URL of a database that Django knows, for example DATABASE=postgres://",
+            "DATABASE does not fit: it must be the URL of a database that Django knows, and its port must be one, "
+            "for example DATABASE=postgres://",
         ),
     ],
 )

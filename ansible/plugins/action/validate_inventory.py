@@ -15,6 +15,7 @@ import json
 import re
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 from ansible.errors import AnsibleError
@@ -122,6 +123,16 @@ def is_url_path(value):
 
 
 BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "sentinel", "sqs")
+
+
+def is_broker(value):
+    with contextlib.suppress(ValueError):
+        urls = [urlsplit(url) for url in re.split(r";(?=sentinel://)", value)]
+        # A port that is no number shows only when it is read; SQS has none, and keys with any character.
+        return value == "" or all(url.scheme in BROKERS and (url.scheme == "sqs" or url.port != 0) for url in urls)
+    return False
+
+
 NAME_RULE = "it must be a short name of lower-case letters, digits and hyphens that no user or unit of the system has"
 # What the end of a name promises: the test, the rule in words, an example.
 CONVENTIONS = {
@@ -140,8 +151,8 @@ CONVENTIONS = {
         [{"name": "web", "kind": "web", "command": "gunicorn config.wsgi:application"}],
     ),
     "application_broker_url": (
-        lambda value: value == "" or value.partition("://")[0] in BROKERS,
-        f"it must begin with one of {', '.join(f'{name}://' for name in BROKERS)}",
+        is_broker,
+        f"it must begin with one of {', '.join(f'{name}://' for name in BROKERS)}, and its port must be one",
         "amqp://shop:PASSWORD@127.0.0.1:5672/shop",
     ),
     "application_settings": (
@@ -180,10 +191,14 @@ CONVENTIONS = {
     "_mb": (is_whole(0), "it must be a whole number of megabytes, 0 for none", 512),
     "_percent": (is_whole(1, 100), "it must be a whole number from 1 to 100", 25),
     "_path": (is_match(re.compile(r"/[^\0\n]*")), "it must be an absolute path", "/srv/example"),
-    "_domain": (is_match(HOST_NAME), "it must be a host name, without scheme, port or path", "api.example.org"),
+    "_domain": (
+        is_match(HOST_NAME),
+        "it must be a host name in lower case, without scheme or port",
+        "api.example.org",
+    ),
     "_domains": (
         lambda value: all(map(is_match(HOST_NAME), value)),
-        "each must be a host name, without scheme, port or path",
+        "each must be a host name in lower case, without scheme or port",
         ["app.example.org"],
     ),
     "_frontends": (
