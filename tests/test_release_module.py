@@ -7,6 +7,7 @@ import errno
 import importlib.util
 import json
 import os
+import tarfile
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -315,3 +316,29 @@ def test_only_the_lock_that_was_shown_is_taken_away(host):
         host.release(break_token=shown["token"]).unlock()
     assert host.release(break_token=ME["token"]).unlock()["changed"]
     assert host.release().lease.holder() is None
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpacks files as a release whose database is a file that stays on the host."""
+
+    def make(*names):
+        (tmp_path / "db.sqlite3").touch()
+        with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as archive:
+            for name in names:
+                archive.add(tmp_path / "db.sqlite3", name)
+        known = builds.Builds(str(tmp_path / "srv"), "root", "staticfiles", {"db.sqlite3": "data"})
+        known.unpack(str(tmp_path / "release.tar.gz"), str(tmp_path / "release"))
+
+    return make
+
+
+def test_a_release_that_is_only_looked_at_has_its_links_and_makes_nothing(tmp_path, unpack):
+    unpack("manage.py")
+    assert os.readlink(tmp_path / "release/db.sqlite3") == str(tmp_path / "srv/data/db.sqlite3")
+    assert not (tmp_path / "srv").exists()
+
+
+def test_what_should_stay_on_the_host_is_refused_in_a_release(unpack):
+    with pytest.raises(records.Refused, match=r"db.sqlite3 is in the repository, and should be"):
+        unpack("manage.py", "db.sqlite3")

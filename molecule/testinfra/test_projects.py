@@ -190,6 +190,10 @@ def test_a_release_and_the_way_back_leave_the_other_projects_alone(host, sites, 
     kept = "from django.db import connection as c; cursor = c.cursor(); cursor.execute('{} table kept (i int)')"
     manage(host, name, kept.format("create"))
     commit(name, *CHANGES[name])
+    planned = play(name, "deploy", "--check")
+    assert planned.returncode == 0, planned.stdout
+    # Neither a migration, nor why that cannot be told before.
+    assert not re.search(r"migrates \w+\.\d|cannot be told", said(planned))
     done = play(name, "deploy")
     assert done.returncode == 0, done.stdout
     assert second in sites[name].get(path).body.decode()
