@@ -13,8 +13,8 @@ SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
 # $(call QUOTED,NAME): the value of a variable as it was typed, as one word of the shell.
 QUOTED = '$(subst ','\'',$(value $1))'
 # These print one table, or with JSON=yes one document, and nothing else on standard output.
-ASK = ANSIBLE_STDOUT_CALLBACK=status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
-PLAY = ANSIBLE_STDOUT_CALLBACK=progress $(BIN)/ansible-playbook -i $(INVENTORY)
+ASK = ANSIBLE_STDOUT_CALLBACK=slipway.host.status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
+PLAY = ANSIBLE_STDOUT_CALLBACK=slipway.host.progress $(BIN)/ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down init provision plan rollback status history unlock check lint contracts unit spa development heroku vagrant test molecule verify deploy bench clean lock maintenance

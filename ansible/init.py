@@ -21,11 +21,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "ansible/plugins/action"), str(ROOT / "ansible/plugins/lookup")]
+sys.path.insert(0, str(ROOT / "ansible/collections"))
 
-from secret import secret  # noqa: E402 - from the plugins of this repository
-from source import git, reason, unattended, without_login  # noqa: E402
-from validate_inventory import CONVENTIONS, HOST_NAME, NAME_RULE, is_address, is_name  # noqa: E402
+from ansible_collections.slipway.host.plugins.action.source import git, reason, unattended, without_login  # noqa: E402
+from ansible_collections.slipway.host.plugins.action.validate_inventory import (  # noqa: E402
+    CONVENTIONS,
+    HOST_NAME,
+    NAME_RULE,
+    is_address,
+    is_name,
+)
+from ansible_collections.slipway.host.plugins.lookup.secret import secret  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
 REQUIREMENTS = (
@@ -727,7 +733,7 @@ class Project:
                 ]
             )
         vault |= {name: name for name in self.given_secrets}
-        lines = [f"vault_{name}: \"{{{{ lookup('secret', '{file}') }}}}\"" for name, file in vault.items()]
+        lines = [f"vault_{name}: \"{{{{ lookup('slipway.host.secret', '{file}') }}}}\"" for name, file in vault.items()]
         files["group_vars/all/vault.yml"] = "\n".join(["---", VAULT.format(self.name), *lines, ""])
         files["hosts.yml"] = self.hosts()
         self.secrets = {file: self.given_secrets.get(file) for file in vault.values()}

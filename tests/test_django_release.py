@@ -1,14 +1,9 @@
 """Settings that cannot be imported on a host are told in a sentence."""
 
-import importlib.util
 import sys
 
+import django_release
 import pytest
-from repository import ROOT
-
-SPEC = importlib.util.spec_from_file_location("django_release", ROOT / "roles/application/files/django_release.py")
-django_release = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(django_release)
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def test_a_password_in_a_url_stays_out_of_what_is_committed(tmp_path, project):
     folder = tmp_path / "inventories/shop"
     assert "s3cret" not in "".join(path.read_text() for path in folder.glob("**/*.yml"))
     assert (
-        "vault_database_url: \"{{ lookup('secret', 'database_url') }}\""
+        "vault_database_url: \"{{ lookup('slipway.host.secret', 'database_url') }}\""
         in (folder / "group_vars/all/vault.yml").read_text().splitlines()
     )
     kept = folder / ".secrets/database_url"
@@ -256,7 +256,8 @@ def test_what_is_written_passes_the_check_before_a_run(tmp_path, project):
     celery = "from celery import Celery\napp = Celery('shop')\n"
     project("env('DATABASE_URL')\nMEDIA_ROOT = BASE_DIR / 'media'\n", **WSGI, **{"shop/celery.py": celery})
     assert init(tmp_path).returncode == 0
-    (tmp_path / "check.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{validate_inventory: }]\n")
+    tasks = "[{slipway.host.validate_inventory: }]"
+    (tmp_path / "check.yml").write_text(f"- hosts: all\n  gather_facts: false\n  tasks: {tasks}\n")
     command = [f"{sys.executable.rpartition('/')[0]}/ansible-playbook", "-i", tmp_path / "inventories/shop"]
     done = subprocess.run([*command, tmp_path / "check.yml"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -430,7 +431,7 @@ def test_the_parts_of_a_database_that_exists_are_filled_from_its_url(tmp_path, p
         "DB_PASSWORD": "{{ vault_database_password }}",
     }
     assert (tmp_path / "inventories/shop/.secrets/database_password").read_text() == "s3/cret"
-    assert found["vault_database_password"] == "{{ lookup('secret', 'database_password') }}"  # noqa: S105 - a reference
+    assert found["vault_database_password"] == "{{ lookup('slipway.host.secret', 'database_password') }}"  # noqa: S105 - a reference
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ CHECK = """\
 - hosts: all
   gather_facts: false
   tasks:
-    - validate_inventory:
+    - slipway.host.validate_inventory:
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CALLBACKS = Path(__file__).resolve().parents[1] / "ansible/plugins/callback"
+COLLECTIONS = Path(__file__).resolve().parents[1] / "ansible/collections"
 PLAYBOOK = """
 - name: Provision the demonstration
   hosts: all
@@ -81,7 +81,7 @@ def folder(tmp_path_factory):
         "ansible_python_interpreter: '{{ ansible_playbook_python }}'}\n"
     )
     (path / "ansible.cfg").write_text(
-        f"[defaults]\naction_plugins = .\ncallback_plugins = {CALLBACKS}\nstdout_callback = progress\n"
+        f"[defaults]\naction_plugins = .\ncollections_path = {COLLECTIONS}\nstdout_callback = slipway.host.progress\n"
     )
     return path
 

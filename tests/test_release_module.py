@@ -4,24 +4,14 @@ systemd is played here: these states are hard to reach on a booted host, where t
 """
 
 import errno
-import importlib.util
 import json
 import os
 import tarfile
-from importlib import import_module
 from types import SimpleNamespace
 
-import ansible.module_utils
 import pytest
-from repository import ROOT
-
-ansible.module_utils.__path__.append(str(ROOT / "ansible/plugins/module_utils"))
-builds = import_module("ansible.module_utils.releases.builds")
-records = import_module("ansible.module_utils.releases.records")
-slots = import_module("ansible.module_utils.releases.slots")
-SPEC = importlib.util.spec_from_file_location("release_module", ROOT / "ansible/plugins/modules/release.py")
-module = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(module)
+from ansible_collections.slipway.host.plugins.module_utils.release import builds, records, slots
+from ansible_collections.slipway.host.plugins.modules import release as module
 
 PROCESSES = ["web", "worker", "beat"]
 PROJECT = {

@@ -2,15 +2,9 @@
 
 import os
 import time
-from importlib import import_module
 
-import ansible.module_utils
 import pytest
-from repository import ROOT
-
-ansible.module_utils.__path__.append(str(ROOT / "ansible/plugins/module_utils"))
-records = import_module("ansible.module_utils.releases.records")
-builds = import_module("ansible.module_utils.releases.builds")
+from ansible_collections.slipway.host.plugins.module_utils.release import builds, records
 
 
 def history(root, *lines):

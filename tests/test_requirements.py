@@ -1,15 +1,10 @@
 """Which exact list of packages a file of requirements stands for, and what of it is said to be open."""
 
 import re
-from importlib import import_module
 
-import ansible.module_utils
 import pytest
-from repository import ROOT
+from ansible_collections.slipway.host.plugins.module_utils.release import records, requirements
 
-ansible.module_utils.__path__.append(str(ROOT / "ansible/plugins/module_utils"))
-requirements = import_module("ansible.module_utils.releases.requirements")
-records = import_module("ansible.module_utils.releases.records")
 PINNED = "django==5.2.1 \\\n    --hash=sha256:00\n"
 
 

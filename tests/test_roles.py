@@ -3,8 +3,8 @@
 import re
 
 import pytest
-import validate_inventory
 import yaml
+from ansible_collections.slipway.host.plugins.action import validate_inventory
 from repository import (
     ROLES,
     ROOT,

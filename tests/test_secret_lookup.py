@@ -1,6 +1,5 @@
 """The lookup `secret` generates once, whole, and readable by its owner alone."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -9,11 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.slipway.host.plugins.lookup import secret as lookup
 from repository import ROOT
-
-SPEC = importlib.util.spec_from_file_location("secret", ROOT / "ansible/plugins/lookup/secret.py")
-lookup = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(lookup)
 
 
 def test_a_secret_is_generated_once_and_kept(tmp_path):
@@ -69,9 +65,10 @@ def test_a_url_that_is_missing_is_told_before_a_run(tmp_path):
     shutil.copytree(ROOT / "inventories/production", tmp_path / "shop", ignore=shutil.ignore_patterns(".secrets"))
     every = tmp_path / "shop/group_vars/all"
     text = (every / "application.yml").read_text()
-    line = "application_database_url: \"{{ lookup('secret', 'database_url') }}\""
+    line = "application_database_url: \"{{ lookup('slipway.host.secret', 'database_url') }}\""
     (every / "application.yml").write_text(re.sub(r"application_database_url:.*(\n +.*)*", line, text))
-    (tmp_path / "check.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{validate_inventory: }]\n")
+    tasks = "[{slipway.host.validate_inventory: }]"
+    (tmp_path / "check.yml").write_text(f"- hosts: all\n  gather_facts: false\n  tasks: {tasks}\n")
     command = [f"{sys.executable.rpartition('/')[0]}/ansible-playbook", "-i", tmp_path / "shop", tmp_path / "check.yml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert f"put the URL into {tmp_path}/shop/.secrets/database_url" in done.stderr + done.stdout

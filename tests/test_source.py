@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import source
+from ansible_collections.slipway.host.plugins.action import source
 
 GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 

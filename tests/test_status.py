@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import status
+from ansible_collections.slipway.host.plugins.callback import status
 from repository import ROOT
 
 NOW = "2026-11-22T12:00:00+00:00"
@@ -339,8 +339,8 @@ def run(tmp_path):
         "    web2: {ansible_host: 127.0.0.1, ansible_port: 1}\n"
     )
     (tmp_path / "ansible.cfg").write_text(
-        f"[defaults]\naction_plugins = .:{ROOT}/ansible/plugins/action\n"
-        f"callback_plugins = {ROOT}/ansible/plugins/callback\nstdout_callback = status\n"
+        f"[defaults]\naction_plugins = .\ncollections_path = {ROOT}/ansible/collections\n"
+        "stdout_callback = slipway.host.status\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 

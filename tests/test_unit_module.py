@@ -1,14 +1,9 @@
 """The module `unit` decides from times and states alone what a service needs."""
 
-import importlib.util
 import os
 
 import pytest
-from repository import ROOT
-
-SPEC = importlib.util.spec_from_file_location("unit", ROOT / "ansible/plugins/modules/unit.py")
-unit = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(unit)
+from ansible_collections.slipway.host.plugins.modules import unit
 
 RUNNING = {
     "ActiveState": "active",

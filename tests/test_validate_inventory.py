@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import validate_inventory as plugin
 import yaml
+from ansible_collections.slipway.host.plugins.action import validate_inventory as plugin
 from repository import ROOT
 
 OPTIONS = {
@@ -252,9 +252,8 @@ def test_an_unknown_name_is_reported_when_a_role_should_know_it(name, expected):
 @pytest.fixture
 def project(tmp_path):
     """A project with one role and an inventory of two hosts that nobody can reach."""
-    plugins = tmp_path / "ansible/plugins/action"
-    plugins.mkdir(parents=True)
-    shutil.copy(plugin.__file__, plugins)
+    for folder in ("ansible/plugins", "ansible/collections"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
     files = {
         "ansible/meta/project_specs.yml": {
             "project_http_port": {"type": "int", "description": "Port."},
@@ -271,7 +270,7 @@ def project(tmp_path):
                 "hosts": "all",
                 "gather_facts": False,
                 "tasks": [
-                    {"name": "Validate", "validate_inventory": {}},
+                    {"name": "Validate", "slipway.host.validate_inventory": {}},
                     {"name": "Connect", "ansible.builtin.ping": {}},
                 ],
             }
@@ -288,7 +287,7 @@ def project(tmp_path):
         path.write_text(yaml.safe_dump(content, sort_keys=False))
     # What of an inventory's folder is none of its hosts is this repository's own setting.
     ours = (ROOT / "ansible.cfg").read_text().partition("[inventory]")[2].partition("[connection]")[0]
-    (tmp_path / "ansible.cfg").write_text(f"[defaults]\naction_plugins = ansible/plugins/action\n[inventory]\n{ours}")
+    (tmp_path / "ansible.cfg").write_text(f"[inventory]\n{ours}")
     return tmp_path
 
 

@@ -124,7 +124,7 @@ class Play:
     """A running playbook."""
 
     def __init__(self, command):
-        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "progress", "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "slipway.host.progress", "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,

@@ -27,7 +27,7 @@ def play(host, *arguments):
     """What the real playbooks say of one host, as JSON."""
     playbook = Path(sys.executable).with_name("ansible-playbook")
     command = [playbook, "-i", inventory.variables(host)["inventory_dir"], f"--limit={host.backend.host}", *arguments]
-    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "status", "STATUS_FORMAT": "json"}
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "slipway.host.status", "STATUS_FORMAT": "json"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import getpass
-import os
-import socket
 import time
-from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.slipway.host.plugins.module_utils.release.owner import is_dead, owner
 
 display = Display()
 PAUSE_SECONDS = 1
-
-
-def started(pid):
-    """What tells a process from a later one with its number; None when there is none."""
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return None
-
-
-def machine():
-    """This machine since its start, as far as its processes see each other."""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
-    return socket.gethostname()
-
-
-def owner():
-    """Who runs this play. Tasks run in children of the one process that lives as long as the play does."""
-    pid = os.getppid()
-    person = os.environ.get("SUDO_USER") or getpass.getuser()
-    return {"token": f"{machine()} {pid} {started(pid)}", "who": f"{person}@{socket.gethostname()}"}
-
-
-def is_dead(token):
-    """Whether the play behind a token ran on this machine and is gone."""
-    where, pid, since = token.rsplit(" ", 2)
-    return where == machine() and started(pid) != since
 
 
 class ActionModule(ActionBase):
@@ -60,7 +28,9 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + wait_seconds
         told = False
         while True:
-            result = self._execute_module(module_name="release", module_args=arguments, task_vars=task_vars)
+            result = self._execute_module(
+                module_name="slipway.host.release", module_args=arguments, task_vars=task_vars
+            )
             holder = result.get("held")
             if not holder:
                 warnings = [f"On {host}, {what}." for what in result.pop("recovered", [])]

@@ -6,15 +6,14 @@ import datetime
 import json
 import re
 import shutil
-import sys
 import textwrap
 from pathlib import Path
 
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import action_loader
 from ansible.utils.color import stringc
+from ansible_collections.slipway.host.plugins.module_utils.release.owner import is_dead
 
 DOCUMENTATION = """
 name: status
@@ -424,11 +423,6 @@ def reason(result):
     text = str(result.get("msg") or result.get("module_stderr") or "no answer")
     text = re.sub(r"^Task failed: ", "", text.strip())
     return " ".join(text.split())[:300].rstrip(".")
-
-
-def is_dead(token):
-    """As the release plugin sees it: whether the run behind a lock was on this machine and is gone."""
-    return sys.modules[action_loader.get("release", class_only=True).__module__].is_dead(token)
 
 
 def settle(status, is_dead=is_dead):

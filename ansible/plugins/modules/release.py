@@ -12,9 +12,9 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.releases.builds import Builds, names, parse
-from ansible.module_utils.releases.records import Attempt, History, Lease, Refused, now
-from ansible.module_utils.releases.slots import Probe, Slots, journal, systemctl
+from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds, names, parse
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease, Refused, now
+from ansible_collections.slipway.host.plugins.module_utils.release.slots import Probe, Slots, journal, systemctl
 
 DOCUMENTATION = r"""
 module: release

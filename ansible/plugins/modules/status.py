@@ -10,9 +10,9 @@ import ssl
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.releases.builds import Builds
-from ansible.module_utils.releases.records import Attempt, History, Lease
-from ansible.module_utils.releases.slots import Probe, Slots, properties, systemctl
+from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease
+from ansible_collections.slipway.host.plugins.module_utils.release.slots import Probe, Slots, properties, systemctl
 
 DOCUMENTATION = r"""
 module: status

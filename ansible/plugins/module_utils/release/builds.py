@@ -12,8 +12,8 @@ import sys
 import tarfile
 import time
 
-from ansible.module_utils.releases import requirements as kinds
-from ansible.module_utils.releases.records import Refused, read_json, write_json
+from ansible_collections.slipway.host.plugins.module_utils.release import requirements as kinds
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused, read_json, write_json
 
 FREE_MIB = 300
 SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")

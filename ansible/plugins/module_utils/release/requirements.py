@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 
-from ansible.module_utils.releases.records import Refused
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused
 
 # Where the list lies in a release whose own file is not that list already.
 LISTED = ".requirements.txt"

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from ansible.module_utils.releases.records import Refused
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused
 
 SLOTS = ("blue", "green")
 PROBE_ID = "release-probe"
