@@ -32,6 +32,7 @@ from ansible_collections.slipway.host.plugins.action.validate_inventory import (
     is_name,
 )
 from ansible_collections.slipway.host.plugins.lookup.secret import secret  # noqa: E402
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
 REQUIREMENTS = (
@@ -144,10 +145,6 @@ VAULT = (
 )
 
 
-class Refusal(Exception):
-    """What is missing or wrong, and what to give instead."""
-
-
 # --- reading a project ---------------------------------------------------------------------------------------------
 
 
@@ -162,7 +159,7 @@ def parse(path):
     try:
         return ast.parse(path.read_text(errors="replace"))
     except (SyntaxError, ValueError) as error:
-        raise Refusal(f"{path} cannot be read as Python: {error}.") from error
+        raise UserError(f"{path} cannot be read as Python: {error}.") from error
 
 
 def names(tree):
@@ -196,7 +193,7 @@ def find_folder(source, given):
     """Where manage.py is, relative to the source."""
     if given is not None:
         if not (source / given / "manage.py").is_file():
-            raise Refusal(f"There is no manage.py in {source / given}: give its folder with FOLDER=... (--folder).")
+            raise UserError(f"There is no manage.py in {source / given}: give its folder with FOLDER=... (--folder).")
         return Path(given)
     found = [
         path.parent.relative_to(source) for depth in ("", "*/", "*/*/") for path in source.glob(f"{depth}manage.py")
@@ -205,13 +202,13 @@ def find_folder(source, given):
     if not found:
         deep = [path.parent.relative_to(source) for path in sources(source) if path.name == "manage.py"]
         if deep:
-            raise Refusal(
+            raise UserError(
                 f"There is no manage.py within three levels of {source}: give its folder with FOLDER={deep[0]}."
             )
-        raise Refusal(f"There is no manage.py in {source}, so it is no Django project: give another SOURCE=....")
+        raise UserError(f"There is no manage.py in {source}, so it is no Django project: give another SOURCE=....")
     if len(found) > 1 and found[0].parts:
         names = ", ".join(map(str, found))
-        raise Refusal(f"There are several projects in {source} ({names}): name one with FOLDER=... (--folder).")
+        raise UserError(f"There are several projects in {source} ({names}): name one with FOLDER=... (--folder).")
     return found[0]
 
 
@@ -431,15 +428,15 @@ class Project:
     def find_requirements(self):
         given = self.options.requirements
         if given and not (self.folder / given).is_file():
-            raise Refusal(
+            raise UserError(
                 f"There is no {given} in {self.folder}: give a path from there with REQUIREMENTS=... (--requirements), "
                 "such as ../requirements.txt."
             )
         if given and not Path(os.path.normpath(self.folder / given)).is_relative_to(self.options.source):
-            raise Refusal(f"REQUIREMENTS lies outside of SOURCE: name a file in {self.options.source}.")
+            raise UserError(f"REQUIREMENTS lies outside of SOURCE: name a file in {self.options.source}.")
         found = [given] if given else next(filter(None, map(self.requirements_in, self.ways_up())), None)
         if not found:
-            raise Refusal(
+            raise UserError(
                 f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {self.folder}: write down "
                 "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
             )
@@ -461,16 +458,16 @@ class Project:
         name = name or named_settings(self.folder / "manage.py")
         name = name or ask("The settings module (such as config.settings.production)", "settings")
         if not file_of(name, self.folder):
-            raise Refusal(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
+            raise UserError(f"There is no settings module {name} in {self.folder}: give another SETTINGS=....")
         return name
 
     def require_module(self, option):
         """Refuse an option that names a module, and perhaps something in it, which the project does not have."""
         module, _, name = (getattr(self.options, option) or "").partition(":")
         if module and not file_of(module, self.folder):
-            raise Refusal(f"There is no module {module} in {self.folder}: give another {option.upper()}=....")
+            raise UserError(f"There is no module {module} in {self.folder}: give another {option.upper()}=....")
         if name and not {name, "*"} & names(parse(file_of(module, self.folder))):
-            raise Refusal(f"{module} has no {name}: give another {option.upper()}=....")
+            raise UserError(f"{module} has no {name}: give another {option.upper()}=....")
 
     def read_web(self):
         entry = self.options.entry
@@ -803,7 +800,7 @@ def unfit(option, value):
 
 def ask(what, option):
     """A person's answer that fits, or a refusal that names the option."""
-    unknown = Refusal(f"{what} is not known: give {option.upper()}=... (--{option}).")
+    unknown = UserError(f"{what} is not known: give {option.upper()}=... (--{option}).")
     if not sys.stdin.isatty():
         raise unknown
     while True:
@@ -824,22 +821,22 @@ def checkout(source):
     if not re.match(r"[\w+.-]+://|[\w.-]+@[\w.-]+:", source):
         folder = Path(source).expanduser().resolve()
         if not folder.is_dir():
-            raise Refusal(f"There is no folder {folder}: give another SOURCE=... (--source).")
+            raise UserError(f"There is no folder {folder}: give another SOURCE=... (--source).")
         done = git(folder, "rev-parse", "--show-toplevel")
         if done.returncode:
-            raise Refusal(f"{folder} is no git checkout, and a release is a commit: run `git init` there and commit.")
+            raise UserError(f"{folder} is no git checkout, and a release is a commit: run `git init` there and commit.")
         yield Path(done.stdout.strip()), folder
         return
     # An address of SSH begins with a user, which is no secret.
     if re.match(r"https?://.*@|[\w+.-]+://[^/]*:[^/]*@", source):
-        raise Refusal(
+        raise UserError(
             "SOURCE has a login in it, which would be committed: leave it to git's credential helper, or give an "
             "address of SSH, such as SOURCE=git@git.example:shop.git."
         )
     with tempfile.TemporaryDirectory() as scratch:
         done = git(scratch, "clone", "--quiet", "--depth=1", source, "clone", env=unattended())
         if done.returncode:
-            raise Refusal(f"{without_login(source)} cannot be fetched: {reason(done)}.")
+            raise UserError(f"{without_login(source)} cannot be fetched: {reason(done)}.")
         yield None, Path(scratch, "clone")
 
 
@@ -867,19 +864,19 @@ def main(words):
     for option in RULES:
         value = getattr(options, option)
         if value and (sentence := unfit(option, value)):
-            raise Refusal(sentence)
+            raise UserError(sentence)
     options.name = options.name or ask("The project's name", "name")
     target = options.inventories / options.name
     if target.exists():
-        raise Refusal(f"{brief(target)} exists, and nothing is replaced: edit it, or give another NAME=....")
+        raise UserError(f"{brief(target)} exists, and nothing is replaced: edit it, or give another NAME=....")
     options.domain = options.domain or ask("The domain", "domain")
     if re.search(
         rf"^project_domain: [\"']?{re.escape(options.domain)}[\"']?$", others(options.inventories), re.MULTILINE
     ):
-        raise Refusal(f"Another inventory has the domain {options.domain}: give each its own with DOMAIN=....")
+        raise UserError(f"Another inventory has the domain {options.domain}: give each its own with DOMAIN=....")
     host = options.host or options.domain
     if other := namesake(options.inventories, options.name, host):
-        raise Refusal(f"{brief(other)} runs a project {options.name} on {host} already: give another NAME=....")
+        raise UserError(f"{brief(other)} runs a project {options.name} on {host} already: give another NAME=....")
     options.source = options.source or ask("The project's git checkout", "source")
     with checkout(options.source) as (top, folder):
         options.repository = None if top else options.source
@@ -932,7 +929,7 @@ def report(project, files, target):
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except Refusal as refusal:
+    except UserError as refusal:
         sys.exit(f"{refusal} Nothing was written.")
     except KeyboardInterrupt:
         sys.exit("\nNothing was written.")

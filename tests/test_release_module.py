@@ -10,6 +10,7 @@ import tarfile
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import builds, records, slots
 from ansible_collections.slipway.host.plugins.modules import release as module
 
@@ -222,7 +223,7 @@ def test_a_record_of_the_attempt_that_is_damaged_stops_the_run_and_frees_the_loc
     host.serve("blue")
     host.is_tried()
     (host.root / "attempt.json").write_text("{")
-    with pytest.raises(records.Refused, match="cannot be read any more"):
+    with pytest.raises(UserError, match="cannot be read any more"):
         host.release().migrate()
     host.release().abort()
     assert host.is_free
@@ -280,14 +281,14 @@ def test_little_room_is_no_reason_not_to_go_back(host, monkeypatch):
     monkeypatch.setattr(builds.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     assert host.release(kind="rollback", release="").begin()["release"] == "OLD"
     host.release().lease.drop()
-    with pytest.raises(records.Refused, match="free some space first"):
+    with pytest.raises(UserError, match="free some space first"):
         host.release(kind="deploy", release="ANOTHER").begin()
 
 
 def test_a_release_that_was_built_with_other_settings_is_not_the_same(host):
     host.add_release("SHAPED", shape={"static_folder": "public"})
     host.serve("blue")
-    with pytest.raises(records.Refused, match='with application_static_folder "public", which is "staticfiles" now'):
+    with pytest.raises(UserError, match='with application_static_folder "public", which is "staticfiles" now'):
         host.release(kind="deploy", release="SHAPED").begin()
 
 
@@ -302,7 +303,7 @@ def test_check_mode_does_not_wait_for_a_lock(host):
 def test_only_the_lock_that_was_shown_is_taken_away(host):
     host.is_tried()
     shown = {"token": "elsewhere 1 1"}
-    with pytest.raises(records.Refused, match="ada@desk has the lock by now, for a deploy of NEW"):
+    with pytest.raises(UserError, match="ada@desk has the lock by now, for a deploy of NEW"):
         host.release(break_token=shown["token"]).unlock()
     assert host.release(break_token=ME["token"]).unlock()["changed"]
     assert host.release().lease.holder() is None
@@ -330,5 +331,5 @@ def test_a_release_that_is_only_looked_at_has_its_links_and_makes_nothing(tmp_pa
 
 
 def test_what_should_stay_on_the_host_is_refused_in_a_release(unpack):
-    with pytest.raises(records.Refused, match=r"db.sqlite3 is in the repository, and should be"):
+    with pytest.raises(UserError, match=r"db.sqlite3 is in the repository, and should be"):
         unpack("manage.py", "db.sqlite3")

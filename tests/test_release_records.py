@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import builds, records
 
 
@@ -102,13 +103,13 @@ def test_every_step_renews_the_lock(lease):
 
 
 def test_a_run_whose_lock_was_taken_away_stops(lease):
-    with pytest.raises(records.Refused, match="taken away"):
+    with pytest.raises(UserError, match="taken away"):
         lease.require("token")
 
 
 def test_a_run_whose_lock_somebody_else_has_stops(lease):
     lease.take("other", "bob@desk", "deploy of B")
-    with pytest.raises(records.Refused, match="bob@desk"):
+    with pytest.raises(UserError, match="bob@desk"):
         lease.require("token")
 
 

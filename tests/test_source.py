@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.host.plugins.action import source
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 
@@ -89,7 +90,7 @@ def test_changed_requirements_above_the_project_are_told(tmp_path, locked):
     ],
 )
 def test_requirements_that_are_not_above_the_project_are_refused(tmp_path, locked, requirements, sentence):
-    with pytest.raises(source.Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         resolve(tmp_path, requirements=requirements)
 
 
@@ -129,20 +130,20 @@ def test_a_tag_or_branch_names_a_release(tmp_path, checkout, ref):
 
 @pytest.mark.usefixtures("checkout")
 def test_a_reference_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(source.Refusal, match="no commit, tag or branch v9"):
+    with pytest.raises(UserError, match="no commit, tag or branch v9"):
         resolve(tmp_path, ref="v9")
 
 
 @pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("folder", ["src", ""])
 def test_a_source_that_is_no_django_project_is_refused(tmp_path, folder):
-    with pytest.raises(source.Refusal, match="application_source_folder"):
+    with pytest.raises(UserError, match="application_source_folder"):
         resolve(tmp_path, folder=folder)
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
     (tmp_path / "checkout").mkdir()
-    with pytest.raises(source.Refusal, match="is no git checkout"):
+    with pytest.raises(UserError, match="is no git checkout"):
         resolve(tmp_path)
 
 
@@ -155,7 +156,7 @@ def test_a_repository_is_fetched_anew_each_time(tmp_path, checkout):
 
 
 def test_a_repository_that_does_not_answer_is_refused(tmp_path):
-    with pytest.raises(source.Refusal, match="cannot be fetched"):
+    with pytest.raises(UserError, match="cannot be fetched"):
         resolve(tmp_path, repository=str(tmp_path / "nowhere"))
 
 
@@ -170,7 +171,7 @@ def test_a_fetch_that_was_killed_is_no_hindrance(tmp_path, checkout):
 
 
 def test_a_password_in_an_address_is_not_shown(tmp_path):
-    with pytest.raises(source.Refusal) as refused:
+    with pytest.raises(UserError) as refused:
         resolve(tmp_path, repository="https://ada:s3cret@127.0.0.1:1/shop.git")
     assert "https://127.0.0.1:1/shop.git cannot be fetched" in str(refused.value)
     assert "s3cret" not in str(refused.value)
@@ -218,7 +219,7 @@ def test_links_of_a_tarball_are_released(tmp_path):
 
 def test_a_file_that_is_no_tarball_is_refused(tmp_path):
     (tmp_path / "shop.tar.gz").write_text("no")
-    with pytest.raises(source.Refusal, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         resolve(tmp_path, tarball=str(tmp_path / "shop.tar.gz"))
 
 
@@ -238,7 +239,7 @@ def test_a_project_without_what_the_inventory_names_is_refused(tmp_path, checkou
     (checkout / "app/requirements.txt").touch()
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "-m", "shop")
-    with pytest.raises(source.Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         resolve(tmp_path, **options)
     assert resolve(tmp_path, requirements="requirements.txt", settings="shop.settings.production")
 
@@ -266,7 +267,7 @@ def test_a_default_branch_that_has_changed_is_followed(tmp_path, checkout):
 
 
 def test_a_fetch_that_fails_is_told_in_the_words_that_say_why(tmp_path):
-    with pytest.raises(source.Refusal, match=r"cannot be fetched: fatal: '.*nowhere' does not appear to be a git repo"):
+    with pytest.raises(UserError, match=r"cannot be fetched: fatal: '.*nowhere' does not appear to be a git repo"):
         resolve(tmp_path, repository=str(tmp_path / "nowhere"))
 
 

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 LOCKS = ("uv.lock", "poetry.lock", "pyproject.toml")
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
@@ -24,10 +25,6 @@ ARCHIVES_KEPT = 20
 # Where requirements that lie above the project's folder are in a release, as the module's requirements.py looks for
 # them, and what is taken along.
 ABOVE, REQUIREMENTS = ".requirements", (".lock", ".toml", ".txt")
-
-
-class Refusal(Exception):
-    """What is wrong with the source, where it is set and what to write instead."""
 
 
 def git(folder, *words, **options):
@@ -44,7 +41,7 @@ def unattended():
 def commit_of(folder, ref, what):
     done = git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if done.returncode:
-        raise Refusal(f"{what} has no commit, tag or branch {ref}: name another in application_source_ref (REF=...).")
+        raise UserError(f"{what} has no commit, tag or branch {ref}: name another in application_source_ref (REF=...).")
     return done.stdout.strip()
 
 
@@ -73,7 +70,7 @@ def mirror(url, cache):
             lock.unlink()
         done = git(folder, "fetch", "--quiet", "--prune", "--force", url, *refs, env=unattended())
         if done.returncode:
-            raise Refusal(f"application_source_repository {without_login(url)} cannot be fetched: {reason(done)}.")
+            raise UserError(f"application_source_repository {without_login(url)} cannot be fetched: {reason(done)}.")
         # A fetch leaves HEAD where `git init` put it.
         answer = git(folder, "ls-remote", "--symref", url, "HEAD", env=unattended()).stdout
         if default := re.match(r"ref: (\S+)\tHEAD", answer):
@@ -88,7 +85,7 @@ def snapshot(folder):
         for words in (["read-tree", "HEAD"], ["add", "--all"], ["write-tree"]):
             done = git(folder, *words, env=environment)
             if done.returncode:
-                raise Refusal(f"git {words[0]} failed in {folder}: {done.stderr.strip()}")
+                raise UserError(f"git {words[0]} failed in {folder}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
@@ -109,7 +106,7 @@ def above(path, requirements):
         return None
     place = Path(os.path.normpath(Path(path, requirements))).parent
     if ".." in place.parts:
-        raise Refusal(
+        raise UserError(
             f"application_requirements_file {requirements} lies outside of the source: name a file that is in it."
         )
     return place
@@ -145,10 +142,10 @@ def pack(folder, tree, path, archive, requirements):
     with tempfile.TemporaryDirectory() as scratch:
         done = git(folder, "archive", "--format=tar", f"--output={scratch}/tar", tree, "--", *paths)
         if done.returncode:
-            raise Refusal(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
+            raise UserError(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
         with tarfile.open(f"{scratch}/tar") as source:
             if str(Path(path, "manage.py")) not in source.getnames():
-                raise Refusal(
+                raise UserError(
                     f"There is no manage.py in {path or 'the root'} of {tree[:12]}, so it is no Django project: "
                     "set application_source_folder to where manage.py is."
                 )
@@ -165,7 +162,7 @@ def repack(tarball, path, archive, requirements):
         roots = [Path(name).parent for name in source.getnames() if Path(name).name == "manage.py"]
         wanted = [root for root in roots if not path or root.name == Path(path).name]
         if not wanted:
-            raise Refusal(f"{tarball} has no manage.py in a folder {path or 'at its root'}: is it a Django project?")
+            raise UserError(f"{tarball} has no manage.py in a folder {path or 'at its root'}: is it a Django project?")
         root = min(wanted, key=lambda each: len(each.parts))
         shape(source, root, above(root, requirements), draft)
     draft.rename(archive)
@@ -184,7 +181,7 @@ def require(archive, requirements, settings):
     inner = f"{ABOVE}/{Path(requirements).name}" if requirements.startswith("../") else requirements
     if requirements and inner not in names:
         known = [name for name in sorted(names) if Path(name).name in LOCKS or re.search(r"requirements.*\.txt$", name)]
-        raise Refusal(
+        raise UserError(
             f"The project has no {requirements}: commit it, or name another in application_requirements_file"
             + (f", for example {known[0]}." if known else ", such as uv.lock or requirements.txt.")
         )
@@ -194,7 +191,7 @@ def require(archive, requirements, settings):
     # Settings may also come with an installed package.
     if settings and ours and not {f"{path}.py", f"{path}/__init__.py"} & names:
         known = sorted(name[:-3].replace("/", ".") for name in names if re.search(r"settings(/[a-z]\w*)?\.py$", name))
-        raise Refusal(
+        raise UserError(
             f"The project has no settings module {settings}: name another in application_settings_module"
             + (f", for example {known[0]}." if known else ".")
         )
@@ -217,7 +214,7 @@ def locate(cache, checkout, ref, folder, requirements, repository="", tarball=""
         place = Path(checkout)
         found = git(place, "rev-parse", "--show-toplevel")
         if found.returncode:
-            raise Refusal(f"application_source_path {place} is no git checkout.")
+            raise UserError(f"application_source_path {place} is no git checkout.")
         place = Path(found.stdout.rstrip("\n"))
         tree = commit = commit_of(place, ref, f"The checkout {place}")
     release = commit[:12]
@@ -241,7 +238,7 @@ def from_tarball(cache, tarball, folder, requirements):
         archive = archive_path(cache, folder, requirements, digest[:12])
         repack(tarball, folder.strip("/"), archive, requirements)
     except (OSError, tarfile.TarError) as error:
-        raise Refusal(f"application_source_archive {tarball} cannot be read: {error}.") from error
+        raise UserError(f"application_source_archive {tarball} cannot be read: {error}.") from error
     return {"release": digest[:12], "commit": None, "ref": tarball.name, "archive": str(archive)}
 
 
@@ -250,5 +247,5 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             return {**result, "changed": False, **resolve(cache=CACHE, **self._task.args)}
-        except Refusal as refusal:
+        except UserError as refusal:
             return {**result, "failed": True, "msg": f"{refusal} Nothing was changed."}

@@ -12,8 +12,9 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds, names, parse
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease, Refused, now
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease, now
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Probe, Slots, journal, systemctl
 
 DOCUMENTATION = r"""
@@ -143,9 +144,9 @@ class Release:
 
     def begin(self):
         if not self.check_mode and not os.path.exists(f"/etc/systemd/system/{self.name}-release@.service"):
-            raise Refused("This host was never provisioned: run ansible/site.yml (`make provision`) first.")
+            raise UserError("This host was never provisioned: run ansible/site.yml (`make provision`) first.")
         if not self.check_mode and self.slots.unknown():
-            raise Refused(
+            raise UserError(
                 f"application_processes has {', '.join(self.slots.unknown())}, which this host does not have yet: "
                 "run ansible/site.yml (`make provision`) first."
             )
@@ -224,7 +225,7 @@ class Release:
         for name, value in self.shape().items():
             before = known.get("shape", {}).get(name, value)
             if before != value:
-                raise Refused(
+                raise UserError(
                     f"Release {known['release']} was built with application_{name} {json.dumps(before)}, which is "
                     f"{json.dumps(value)} now: deploy another commit, so that it is built anew "
                     "(`git commit --allow-empty` makes one). Nothing was changed."
@@ -239,7 +240,7 @@ class Release:
             found = [record for record in good if record["release"] == named]
             if not found:
                 some = ", ".join(dict.fromkeys(record["release"] for record in reversed(good))) or "none yet"
-                raise Refused(f"Release {named} never ran well on this host. Those that did: {some}.")
+                raise UserError(f"Release {named} never ran well on this host. Those that did: {some}.")
             candidates = found[-1:]
         else:
             candidates = line[:-1][::-1]
@@ -248,11 +249,11 @@ class Release:
             if self.builds.metadata(record["release"]) and os.path.exists(path):
                 return {**record, "path": path}
         if named:
-            raise Refused(
+            raise UserError(
                 f"Release {named} or the configuration it ran with is no longer on this host: "
                 f"deploy it again (REF={candidates[0].get('commit') or named}), with today's configuration."
             )
-        raise Refused("There is no earlier good release on this host to go back to. Nothing was changed.")
+        raise UserError("There is no earlier good release on this host to go back to. Nothing was changed.")
 
     def recover(self, left):
         """Clear up what a killed run left, so that what serves is healthy, recorded and alone."""
@@ -308,12 +309,12 @@ class Release:
             # After a boot it may only just be starting.
             self.slots.require_ready(slot, self.probe)
             self.slots.complete(slot, self.probe)
-        except Refused as refused:
+        except UserError as refused:
             good = (self.history.line() or [{}])[-1]
             if (good.get("slot"), good.get("release")) == (other, self.slots.release(other)):
                 try:
                     self.bring_back(other)
-                except Refused as trouble:
+                except UserError as trouble:
                     # Whatever this run brings may be what heals it.
                     return (
                         f"release {record['release']}, which a killed run switched to, is not healthy ({refused}), nor "
@@ -348,7 +349,7 @@ class Release:
         """The present attempt; refuses when the lock is not ours any more."""
         self.lease.require(self.owner["token"])
         if not self.attempt.read():
-            raise Refused(
+            raise UserError(
                 f"{self.attempt.path}, which says what this run does, cannot be read any more: start it again."
             )
         self.attempt.update(step=step)
@@ -382,7 +383,7 @@ class Release:
 
     def require_harmless(self, findings):
         if findings and not self.breaking_migrations_enabled:
-            raise Refused(
+            raise UserError(
                 "A migration would break the release that runs until the switch:\n"
                 + "\n".join(f"{finding['migration']}: {finding['text']}" for finding in findings)
                 + "\nMake two releases of it (first stop using it, then remove it; first a default, then the rest), "
@@ -406,7 +407,7 @@ class Release:
                 if attempt["kind"] == "rollback"
                 else "deploy a release that has them, or reverse them first"
             )
-            raise Refused(
+            raise UserError(
                 f"The database has migrations that release {attempt['release']} does not know: "
                 f"{', '.join(sorted(missing))}. To reverse them, which may delete data:\n{commands}\n{allow}."
             )
@@ -431,7 +432,7 @@ class Release:
             self.builds.log(attempt["id"], "\n".join([f"# {unit}: {step}", *lines]))
         if failed:
             systemctl("reset-failed", unit)
-            raise Refused(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
+            raise UserError(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
         with open(f"{folder}/{slot}.json") as file:
             return parse(file.read())
 
@@ -493,13 +494,13 @@ class Release:
         attempt = self.owned("switch")
         slot, old = self.slots.idle(), self.slots.serving()
         if attempt.get("slot") != slot:
-            raise Refused("The idle slot was not built by this run: run the same command again.")
+            raise UserError("The idle slot was not built by this run: run the same command again.")
         try:
             began = time.monotonic()
             self.slots.open(slot, self.probe)
             ready = time.monotonic()
             self.slots.switch(slot, self.probe)
-        except Refused:
+        except UserError:
             self.slots.stop(self.slots.known(slot))
             raise
         watched = time.monotonic()
@@ -553,7 +554,7 @@ class Release:
         try:
             if attempt and not self.stands:
                 self.undo(attempt)
-        except (Refused, OSError) as problem:
+        except (UserError, OSError) as problem:
             trouble = f" It could not go back: {problem}"
         unreversed = self.unreversed(attempt)
         if not unreversed:
@@ -610,7 +611,7 @@ class Release:
     def unlock(self):
         holder = self.lease.holder()
         if holder and holder["token"] != self.break_token:
-            raise Refused(f"{holder['who']} has the lock by now, for a {holder['what']}. It was left as it is.")
+            raise UserError(f"{holder['who']} has the lock by now, for a {holder['what']}. It was left as it is.")
         if holder and not self.check_mode:
             self.lease.drop()
         return {"changed": bool(holder), "holder": holder}
@@ -696,7 +697,7 @@ def attempt(module, release, step):
         for warning in result.pop("warnings", []):
             module.warn(warning)
         module.exit_json(**{"changed": False, **result})
-    except Refused as refused:
+    except UserError as refused:
         module.fail_json(msg=str(refused), journal=refused.journal)
     except OSError as problem:
         module.fail_json(msg=f"{problem.strerror or problem}: {problem.filename or release.root}.", journal=[])

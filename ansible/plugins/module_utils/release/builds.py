@@ -12,8 +12,9 @@ import sys
 import tarfile
 import time
 
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import requirements as kinds
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused, read_json, write_json
+from ansible_collections.slipway.host.plugins.module_utils.release.records import read_json, write_json
 
 FREE_MIB = 300
 SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
@@ -57,7 +58,7 @@ class Builds:
     def require_room(self):
         free = shutil.disk_usage(self.root).free // 2**20
         if free < FREE_MIB:
-            raise Refused(f"{self.root} has {free} MiB free, and a release needs {FREE_MIB}: free some space first.")
+            raise UserError(f"{self.root} has {free} MiB free, and a release needs {FREE_MIB}: free some space first.")
 
     def run(self, attempt, *words, cwd=None, **environment):
         """Run a step of the build, and keep what it says."""
@@ -71,7 +72,7 @@ class Builds:
     def command(self, attempt, *words, **environment):
         failed, said = self.run(attempt, *words, **environment)
         if failed:
-            raise Refused(f"`{' '.join(words[:3])} ...` failed.", said.splitlines()[-20:])
+            raise UserError(f"`{' '.join(words[:3])} ...` failed.", said.splitlines()[-20:])
 
     def unpack(self, archive, folder):
         os.makedirs(folder, mode=0o755)
@@ -84,7 +85,7 @@ class Builds:
                 safe = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
                 source.extractall(folder, **safe)  # noqa: S202 - packed by the controller from its own checkout
         except tarfile.TarError as error:
-            raise Refused(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
+            raise UserError(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
         for path, below in self.links.items():
             self.link(folder, path, below)
 
@@ -107,7 +108,7 @@ class Builds:
         if os.path.isdir(place) and not names(place):
             shutil.rmtree(place)
         if os.path.lexists(place):
-            raise Refused(
+            raise UserError(
                 f"{path} is in the repository, and should be what the project writes and keeps: remove it there "
                 f"(git rm -r --cached), or from application_{'persistent_paths' if below else 'media_folder'}."
             )
@@ -132,7 +133,7 @@ class Builds:
         for path, below in self.links.items():
             self.keep(path, below)
         if not os.path.isfile(kinds.place(folder, requirements_file)):
-            raise Refused(
+            raise UserError(
                 f"The release has no {requirements_file}: commit it, or name another in application_requirements_file."
             )
         self.equip(attempt, "tools", tools["tools"])
@@ -161,7 +162,7 @@ class Builds:
             words = shlex.split(command)
             for word in dict.fromkeys([*words[:1], *(word for word in words if word in SERVERS)]):
                 if not (os.path.exists(os.path.join(folder, word)) or shutil.which(word, path=path)):
-                    raise Refused(
+                    raise UserError(
                         f"The command `{command}` needs {word}, which neither the project nor the host has: add it to "
                         f"{requirements_file}, or change application_processes."
                     )
@@ -197,7 +198,7 @@ class Builds:
             # Paths in a list of packages are relative to it.
             failed, said = self.uv(attempt, *words, cwd=os.path.dirname(requirements))
             if failed:
-                raise Refused(f"The packages cannot be installed: {kinds.reason(said)}", said.splitlines()[-20:])
+                raise UserError(f"The packages cannot be installed: {kinds.reason(said)}", said.splitlines()[-20:])
         with open(os.path.join(venv, ".complete"), "w") as file:
             file.write(f"{digest(requirements)}\n")
 
@@ -280,4 +281,4 @@ def parse(text):
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Refused("The step ended without an answer.") from error
+        raise UserError("The step ended without an answer.") from error

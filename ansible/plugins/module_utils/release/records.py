@@ -6,19 +6,13 @@ import json
 import os
 import time
 
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+
 # A lock whose owner has not been heard of for this long is nobody's. Longer than any step of a deploy may take
 # on another host, and than most hooks.
 LEASE_SECONDS = 1800
 # What two activations must share to be the same.
 IDENTITY = ("release", "environment")
-
-
-class Refused(Exception):
-    """Why a step does not happen, for a person, and what the failing process wrote."""
-
-    def __init__(self, message, journal=()):
-        super().__init__(message)
-        self.journal = list(journal)
 
 
 def now():
@@ -116,7 +110,7 @@ class Lease:
         if not self.belongs_to(token):
             holder = self.holder()
             now_has = f" {holder['who']} has it now, for a {holder['what']}." if holder else ""
-            raise Refused(f"The lock was taken away from this run, so it stops here.{now_has}")
+            raise UserError(f"The lock was taken away from this run, so it stops here.{now_has}")
         os.utime(self.path)
 
     def drop(self):

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 # Where the list lies in a release whose own file is not that list already.
 LISTED = ".requirements.txt"
@@ -67,7 +67,7 @@ def resolve(builds, attempt, folder, requirements_file):
     if failed or not os.path.exists(listed):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(listed)
-        raise Refused(f"{requirements_file} does not resolve: {reason(said)}", said.splitlines()[-20:])
+        raise UserError(f"{requirements_file} does not resolve: {reason(said)}", said.splitlines()[-20:])
     loose = unpinned(os.path.join(where, name), listed) if which in ("list", "pyproject") else []
     some = ", ".join(loose[:3]) + (", ..." if len(loose) > 3 else "")
     warning = (

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Refused
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 SLOTS = ("blue", "green")
 PROBE_ID = "release-probe"
@@ -176,7 +176,7 @@ class Slots:
     def start(self, unit):
         systemctl("reset-failed", unit)
         if systemctl("start", unit).returncode:
-            raise Refused(f"{unit} failed to start.", journal(unit))
+            raise UserError(f"{unit} failed to start.", journal(unit))
 
     def stop(self, units):
         """Stop units, sockets before services so that nothing starts them again, and forget their failures."""
@@ -219,7 +219,7 @@ class Slots:
         point(self.current, f"slots/{slot}")
         try:
             self.complete(slot, probe)
-        except Refused:
+        except UserError:
             self.abandon(slot, old)
             raise
 
@@ -292,7 +292,7 @@ class Probe:
         while good < READY_ANSWERS:
             # One that ended has been started again, and what it said is its predecessor's.
             if time.monotonic() > deadline or slots.states([unit])[unit] != ("active", restarts):
-                raise Refused(
+                raise UserError(
                     f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.",
                     journal(unit, since),
                 )
@@ -310,12 +310,12 @@ class Probe:
         while True:
             changed = [unit for unit, state in slots.states(units).items() if state != before[unit]]
             if changed:
-                raise Refused(f"{changed[0]} ended soon after the switch.", journal(changed[0]))
+                raise UserError(f"{changed[0]} ended soon after the switch.", journal(changed[0]))
             answer = self.ask(slots, slot) if "web" in slots.processes else "200"
             bad = 0 if answer == "200" else bad + 1
             if bad == UNHEALTHY_ANSWERS:
                 unit = f"{slots.name}-web@{slot}.service"
-                raise Refused(f"It became unhealthy after the switch: {answer}.", journal(unit))
+                raise UserError(f"It became unhealthy after the switch: {answer}.", journal(unit))
             if time.monotonic() > deadline:
                 return
             time.sleep(0.25)
