@@ -19,8 +19,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = {**self._task.args, "owner": owner()}
         host = task_vars["inventory_hostname"]
-        arguments["project"] = {**arguments["project"]}
-        wait_seconds = int(arguments["project"].pop("lock_wait_seconds"))
+        wait_seconds = int(arguments.pop("lock_wait_seconds", 0))
         if archive := arguments.get("archive"):
             self._make_tmp_path()
             there = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
