@@ -9,31 +9,32 @@ from ansible_collections.slipway.host.plugins.module_utils.release import requir
 PINNED = "django==5.2.1 \\\n    --hash=sha256:00\n"
 
 
-class Builds:
-    """What a build runs: programs that write `listed`, or fail and say why."""
+class Tools:
+    """Programs that write `listed`, or fail and give a reason."""
 
-    root = "/srv/shop"
+    def __init__(self, folder, listed="", reason=""):
+        self.folder, self.listed, self.reason, self.words = folder, listed, reason, []
 
-    def __init__(self, folder, listed="", said=""):
-        self.folder, self.listed, self.said, self.words = folder, listed, said, []
+    def uv(self, *words, cwd):
+        return self.run("uv", *words)
 
-    def uv(self, attempt, *words, cwd):
-        return self.run(attempt, "uv", *words, cwd=cwd)
+    def poetry(self, *words, cwd):
+        return self.run("poetry", *words)
 
-    def run(self, attempt, *words, cwd, **environment):
+    def run(self, *words):
         self.words = [word for word in words if "=" not in word]
-        if not self.said:
+        if not self.reason:
             (self.folder / requirements.LISTED).write_text(self.listed)
-        return bool(self.said), self.said
+        return bool(self.reason), self.reason
 
 
 def resolve(folder, name, text="", **options):
     path = folder / re.sub(r"^(\.\./)+", ".requirements/", name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    builds = Builds(folder, **options)
-    found, warnings = requirements.resolve(builds, "1", str(folder), name)
-    return builds.words, found, warnings
+    tools = Tools(folder, **options)
+    found, warnings = requirements.resolve(tools, str(folder), name)
+    return tools.words, found, warnings
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_compiled_list_is_taken_as_it_is(tmp_path, name, place):
     ("name", "begins"),
     [
         ("uv.lock", ["uv", "export", "--frozen", "--no-dev", "--no-emit-project"]),
-        ("poetry.lock", ["/srv/shop/poetry/bin/poetry", "export"]),
+        ("poetry.lock", ["poetry", "export"]),
         ("pyproject.toml", ["uv", "pip", "compile"]),
         ("requirements/production.txt", ["uv", "pip", "compile"]),
     ],
@@ -80,13 +81,13 @@ def test_versions_that_are_left_open_are_named(tmp_path, name, text, open_ones):
 
 @pytest.mark.parametrize("name", ["requirements.txt", "../requirements.txt"])
 def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path, name):
-    said = (
+    output = (
         "Using CPython 3.11.2\n  \u00d7 No solution found when resolving dependencies:\n"
         "  ╰─▶ Because only django<=6 is available and you require django>=9,\n"
         "      we can conclude it is impossible.\n"
     )
     with pytest.raises(UserError) as refused:
-        resolve(tmp_path, name, "django>=9\n", said=said)
+        resolve(tmp_path, name, "django>=9\n", reason=output)
     assert str(refused.value) == (
         f"{name} does not resolve: No solution found when resolving dependencies: Because only django<=6 is "
         "available and you require django>=9, we can conclude it is impossible."

@@ -18,13 +18,12 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
 
-LOCKS = ("uv.lock", "poetry.lock", "pyproject.toml")
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 ARCHIVES_KEPT = 20
-# Where requirements that lie above the project's folder are in a release, as the module's requirements.py looks for
-# them, and what is taken along.
-ABOVE, REQUIREMENTS = ".requirements", (".lock", ".toml", ".txt")
+# What is taken along of the folder above the project's in which its requirements lie.
+REQUIREMENTS = (".lock", ".toml", ".txt")
 
 
 def git(folder, *words, **options):
@@ -180,7 +179,7 @@ def require(archive, requirements, settings):
         names = {member.name.removeprefix("./") for member in packed if member.isfile()}
     inner = f"{ABOVE}/{Path(requirements).name}" if requirements.startswith("../") else requirements
     if requirements and inner not in names:
-        known = [name for name in sorted(names) if Path(name).name in LOCKS or re.search(r"requirements.*\.txt$", name)]
+        known = [name for name in sorted(names) if Path(name).name in KINDS or re.search(r"requirements.*\.txt$", name)]
         raise UserError(
             f"The project has no {requirements}: commit it, or name another in application_requirements_file"
             + (f", for example {known[0]}." if known else ", such as uv.lock or requirements.txt.")

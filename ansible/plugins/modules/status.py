@@ -11,8 +11,13 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease
-from ansible_collections.slipway.host.plugins.module_utils.release.slots import Probe, Slots, properties, systemctl
+from ansible_collections.slipway.host.plugins.module_utils.release.django import transient
+from ansible_collections.slipway.host.plugins.module_utils.release.history import History
+from ansible_collections.slipway.host.plugins.module_utils.release.lease import Attempt, Lease
+from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, project_spec
+from ansible_collections.slipway.host.plugins.module_utils.release.probe import Probe
+from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
+from ansible_collections.slipway.host.plugins.module_utils.release.systemd import properties, systemctl
 
 DOCUMENTATION = r"""
 module: status
@@ -69,15 +74,11 @@ def certificate(domain, port):
 class Django:
     """Questions to the Django of the release that serves, on their way while the rest is collected."""
 
-    def __init__(self, slots, user, script):
-        current = os.path.realpath(slots.current)
-        release = os.path.realpath(f"{current}/release")
-        words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--property=User={user}"]
-        words += [f"--property=WorkingDirectory={release}", "--property=NoNewPrivileges=yes"]
-        words += ["--property=PrivateTmp=yes", "--property=ProtectSystem=strict"]
-        words += [f"--property=EnvironmentFile={os.path.realpath(f'{current}/environment')}"]
-        words += [f"--property=EnvironmentFile=-{release}/.complete", "--setenv=PGCONNECT_TIMEOUT=3"]
-        words += [f"--property=RuntimeMaxSec={DJANGO_SECONDS}", f"{release}/.venv/bin/python", "-"]
+    def __init__(self, project: Project, current: str, script: str) -> None:
+        release, environment = os.path.realpath(f"{current}/release"), os.path.realpath(f"{current}/environment")
+        limit = f"RuntimeMaxSec={DJANGO_SECONDS}"
+        command = ["--setenv=PGCONNECT_TIMEOUT=3", f"{release}/.venv/bin/python", "-"]
+        words = transient(project, release, environment, [limit], *command)
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self.process = subprocess.Popen(words, text=True, **pipes)
         self.process.stdin.write(script)
@@ -100,18 +101,19 @@ class Django:
 
 
 class Status:
-    def __init__(self, parameters):
-        self.__dict__.update(parameters, **parameters["project"])
-        self.slots = Slots(self.name, self.root, self.processes, self.known_processes)
+    def __init__(self, project, script, services, https_port, maintenance_flag):
+        self.project, self.script, self.services = project, script, services
+        self.https_port, self.maintenance_flag = https_port, maintenance_flag
+        self.slots = Slots(project)
         self.slot = self.slots.serving()
 
     def collect(self):
-        django = Django(self.slots, self.user, self.script) if self.slot and self.processes else None
-        units = {name: f"{self.name}-{name}@{self.slot}.service" for name in self.processes} if self.slot else {}
+        django = Django(self.project, self.slots.current, self.script) if self.slot and self.project.processes else None
+        units = {name: self.slots.unit(name, self.slot) for name in self.project.processes} if self.slot else {}
         processes = {name: state(unit) for name, unit in units.items()}
         services = {unit.rstrip("@*"): state(unit) for unit in self.services}
         found = {
-            "name": self.name,
+            "name": self.project.name,
             "provisioned": self.is_provisioned(services),
             **self.release_facts(),
             "processes": processes,
@@ -128,21 +130,21 @@ class Status:
         return found
 
     def is_provisioned(self, services):
-        if self.processes:
-            return os.path.exists(f"/etc/systemd/system/{self.name}-release@.service")
+        if self.project.processes:
+            return self.slots.is_provisioned()
         return not services or any(each["state"] != "absent" for each in services.values())
 
     def release_facts(self):
         """What serves, and the latest good attempt that made it so."""
         release, environment = self.slots.release(self.slot), self.slots.environment(self.slot)
-        known = Builds(self.root, self.user).metadata(release) or {}
+        manifest = Builds(self.project).manifest(release) or {}
         wanted = {"release": release, "environment": environment, "result": "good"}
-        records = History(self.root).read()[::-1] if release else []
+        records = History(self.project.root).read()[::-1] if release else []
         record = next((each for each in records if wanted.items() <= each.items()), {})
         return {
             "release": release,
-            "commit": known.get("commit") or record.get("commit"),
-            "ref": record.get("ref") or known.get("ref"),
+            "commit": manifest.get("commit") or record.get("commit"),
+            "ref": record.get("ref") or manifest.get("ref"),
             "kind": record.get("kind"),
             "by": record.get("by"),
             "since": record.get("finished"),
@@ -155,15 +157,15 @@ class Status:
         if processes["web"]["state"] in ("inactive", "failed", "absent"):
             # The socket would start it.
             return {"ok": False, "answer": "not asked: web does not run"}
-        answer = Probe(self.health_host, self.health_path, 0, 0).ask(self.slots, self.slot)
-        return {"ok": answer == "200", "answer": answer}
+        answer = Probe(self.project.health_host, self.project.health_path).request(self.slots, self.slot)
+        return {"ok": answer.ok, "answer": answer.text}
 
     def certificate(self):
-        expires = certificate(self.health_host, self.https_port) if "web" in self.processes else None
+        expires = certificate(self.project.health_host, self.https_port) if self.slots.has_web else None
         return expires and {"expires": expires}
 
     def disk(self):
-        path = self.root if os.path.isdir(self.root) else "/"
+        path = self.project.root if os.path.isdir(self.project.root) else "/"
         usage = shutil.disk_usage(path)
         free = os.statvfs(path)
         return {
@@ -184,9 +186,9 @@ class Status:
     def changes(self):
         """Who changes the release now, and what was begun and not ended."""
         keys = ("kind", "release", "step", "by", "started")
-        attempt = Attempt(self.root).read()
+        attempt = Attempt(self.project.root).read()
         return {
-            "lock": Lease(self.root).holder(),
+            "lock": Lease(self.project.root).holder(),
             "unfinished": attempt and {key: attempt.get(key) for key in keys},
         }
 
@@ -194,7 +196,7 @@ class Status:
 def main():
     module = AnsibleModule(
         argument_spec={
-            "project": {"type": "dict", "required": True},
+            "project": project_spec(),
             "script": {"type": "str", "required": True},
             "services": {"type": "list", "elements": "str", "default": []},
             "https_port": {"type": "int", "default": 443},
@@ -202,7 +204,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, status=Status(module.params).collect())
+    project = Project(**module.params.pop("project"))
+    module.exit_json(changed=False, status=Status(project, **module.params).collect())
 
 
 if __name__ == "__main__":

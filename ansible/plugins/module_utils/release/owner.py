@@ -9,14 +9,14 @@ import socket
 from pathlib import Path
 
 
-def started(pid):
+def started(pid: int | str) -> str | None:
     """What tells a process from a later one with its number; None when there is none."""
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return None
 
 
-def machine():
+def machine() -> str:
     """This machine since its start, as far as its processes see each other."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -24,14 +24,14 @@ def machine():
     return socket.gethostname()
 
 
-def owner():
+def owner() -> dict[str, str]:
     """Who runs this play. Tasks run in children of the one process that lives as long as the play does."""
     pid = os.getppid()
     person = os.environ.get("SUDO_USER") or getpass.getuser()
     return {"token": f"{machine()} {pid} {started(pid)}", "who": f"{person}@{socket.gethostname()}"}
 
 
-def is_dead(token):
+def is_dead(token: str) -> bool:
     """Whether the play behind a token ran on this machine and is gone."""
     where, pid, since = token.rsplit(" ", 2)
     return where == machine() and started(pid) != since

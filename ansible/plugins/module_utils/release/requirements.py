@@ -1,10 +1,16 @@
 """What a virtual environment is made of: the list of exact versions that a requirements file of any kind stands for."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
+from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+
+if TYPE_CHECKING:
+    from ansible_collections.slipway.host.plugins.module_utils.release.venvs import Tools
 
 # Where the list lies in a release whose own file is not that list already.
 LISTED = ".requirements.txt"
@@ -15,59 +21,58 @@ PYTHON = "--python=/usr/bin/python3"
 PLAIN = ("--no-header", "--no-annotate")
 
 
-def kind(path):
+def kind(path: str) -> str:
     return KINDS.get(os.path.basename(path), "list")
 
 
-def place(folder, requirements_file):
+def path_in(folder: str, requirements_file: str) -> str:
     """Where a release has the file of requirements that its project names."""
     if requirements_file.startswith("../"):
         return os.path.join(folder, ABOVE, os.path.basename(requirements_file))
     return os.path.join(folder, requirements_file)
 
 
-def read(path):
+def read(path: str) -> str:
     with open(path, errors="replace") as file:
         return file.read()
 
 
-def has_hashes(path):
+def has_hashes(path: str) -> bool:
     """Whether a list pins each package by its content: what comes from elsewhere than an index cannot."""
     text = read(path)
     return "--hash=" in text and " @ " not in text and not re.search(r"^(-e|--editable|\.|/)", text, re.MULTILINE)
 
 
-def known(folder, requirements_file):
+def ready_list(folder: str, requirements_file: str) -> str | None:
     """The list of a project's folder, where none has to be made; else None."""
-    own = place(folder, requirements_file)
+    own = path_in(folder, requirements_file)
     if kind(own) == "list" and os.path.isfile(own) and has_hashes(own):
         return own
     listed = os.path.join(folder, LISTED)
     return listed if os.path.exists(listed) else None
 
 
-def resolve(builds, attempt, folder, requirements_file):
-    """The list that a requirements file stands for, and what is to be said about it."""
-    if found := known(folder, requirements_file):
-        return found, []
-    where, name = os.path.split(place(folder, requirements_file))
+def resolve(tools: Tools, folder: str, requirements_file: str) -> tuple[str, list[str]]:
+    """The list that a requirements file stands for, and warnings about it."""
+    if ready := ready_list(folder, requirements_file):
+        return ready, []
+    where, name = os.path.split(path_in(folder, requirements_file))
     listed = os.path.join(folder, LISTED)
     which = kind(name)
+    words: tuple[str, ...]
     if which == "uv":
         words = ("export", "--frozen", "--no-dev", "--no-emit-project", PYTHON, *PLAIN, f"--output-file={listed}")
-        failed, said = builds.uv(attempt, *words, cwd=where)
+        failed, output = tools.uv(*words, cwd=where)
     elif which == "poetry":
-        poetry = os.path.join(builds.root, "poetry", "bin", "poetry")
         words = ("export", "--no-interaction", "--format=requirements.txt", f"--output={listed}")
-        cache = os.path.join(builds.root, "poetry", "cache")
-        failed, said = builds.run(attempt, poetry, *words, cwd=where, POETRY_CACHE_DIR=cache, HOME=cache)
+        failed, output = tools.poetry(*words, cwd=where)
     else:
         words = ("pip", "compile", PYTHON, *PLAIN, "--emit-index-url", f"--output-file={listed}", name)
-        failed, said = builds.uv(attempt, *words, cwd=where)
+        failed, output = tools.uv(*words, cwd=where)
     if failed or not os.path.exists(listed):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(listed)
-        raise UserError(f"{requirements_file} does not resolve: {reason(said)}", said.splitlines()[-20:])
+        raise UserError(f"{requirements_file} does not resolve: {reason(output)}", output.splitlines()[-20:])
     loose = unpinned(os.path.join(where, name), listed) if which in ("list", "pyproject") else []
     some = ", ".join(loose[:3]) + (", ..." if len(loose) > 3 else "")
     warning = (
@@ -77,29 +82,29 @@ def resolve(builds, attempt, folder, requirements_file):
     return listed, [warning] if loose else []
 
 
-def pins(path):
+def pins(path: str) -> set[str]:
     """The packages that a list, or a list that it includes, names with their versions."""
     text = read(path)
-    found = {normal(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?", text, re.MULTILINE)}
+    pinned = {normal(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?", text, re.MULTILINE)}
     for included in re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text, re.MULTILINE):
         with contextlib.suppress(OSError):
-            found |= pins(os.path.join(os.path.dirname(path), included))
-    return found
+            pinned |= pins(os.path.join(os.path.dirname(path), included))
+    return pinned
 
 
-def unpinned(source, listed):
+def unpinned(source: str, listed: str) -> list[str]:
     """Packages of a list whose version the source leaves open."""
     return sorted(pins(listed) - (pins(source) if kind(source) == "list" else set()))
 
 
-def normal(name):
+def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def reason(said):
+def reason(output: str) -> str:
     """What uv or Poetry gives as the reason, on one line."""
     # Without the lines that uv draws.
-    lines = [re.sub(r"^[^\w`]+", "", line).rstrip() for line in said.splitlines()]
+    lines = [re.sub(r"^[^\w`]+", "", line).rstrip() for line in output.splitlines()]
     lines = [re.sub(r"^(error|warning): ", "", line) for line in lines if line and not line.startswith("Using ")]
     text = " ".join(lines[-12:]) or "no reason was given."
     return text if text.endswith(".") else f"{text}."

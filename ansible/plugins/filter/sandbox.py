@@ -1,0 +1,12 @@
+"""The sandbox in which the release engine runs a command of the project, for templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.slipway.host.plugins.module_utils.release.django import sandbox
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[[str, str], list[str]]]:
+        return {"sandbox": sandbox}

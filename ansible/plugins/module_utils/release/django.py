@@ -1,0 +1,104 @@
+"""The release's own Django on a host: a step in the slot's unit, or a question in a unit that is gone afterwards."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from typing import cast
+
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import systemd
+from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
+from ansible_collections.slipway.host.plugins.module_utils.release.files import Json
+from ansible_collections.slipway.host.plugins.module_utils.release.lease import Attempt
+from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
+from ansible_collections.slipway.host.plugins.module_utils.release.model import Project
+from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
+
+# Of what the units have in their sandbox.j2, as much as suits any command of a project, also one at a terminal.
+SANDBOX = (
+    "CapabilityBoundingSet=",
+    "LockPersonality=yes",
+    "NoNewPrivileges=yes",
+    "PrivateDevices=yes",
+    "PrivateTmp=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHome=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectSystem=strict",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+)
+
+
+def sandbox(user: str, root: str) -> list[str]:
+    """Properties of a unit that runs a command of the project beside its processes."""
+    return [f"User={user}", f"Group={user}", f"ReadWritePaths={root}/data -{root}/media", *SANDBOX]
+
+
+def transient(project: Project, folder: str, environment: str, properties: Iterable[str], *command: str) -> list[str]:
+    """The words that run a command in a folder of the project's code, with the configuration of an environment file."""
+    places = [f"WorkingDirectory={folder}", f"EnvironmentFile={environment}", f"EnvironmentFile=-{folder}/.complete"]
+    wanted = [*sandbox(project.user, project.root), *places, *properties]
+    words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe"]
+    return [*words, *(f"--property={each}" for each in wanted), *command]
+
+
+def parse(text: str) -> Json:
+    """The JSON that the driver printed."""
+    try:
+        return cast(Json, json.loads(text))
+    except ValueError as error:
+        raise UserError("The step ended without an answer.") from error
+
+
+class Django:
+    """Steps that only the release's own code can take; what they say goes to the log of the attempt."""
+
+    def __init__(self, project: Project, slots: Slots, builds: Builds, attempt: Attempt) -> None:
+        self.project, self.slots, self.builds, self.attempt = project, slots, builds, attempt
+
+    def settings(self) -> dict[str, str]:
+        """What a step needs to know beside its name."""
+        serving = self.builds.manifest(self.slots.serving_release()) or {}
+        return {
+            "PGOPTIONS": f"-c lock_timeout={self.project.lock_timeout_seconds * 1000}",
+            "LINTER": (glob.glob(f"{self.project.root}/tools/lib/python*/site-packages") or [""])[0],
+            "LINTED_APPS": " ".join(serving.get("apps", [])),
+            "PROJECT_DOMAIN": self.project.health_host,
+            "PROJECT_ROOT": self.project.root,
+            "STATIC_FOLDER": self.project.static_folder,
+        }
+
+    def take_step(self, slot: str, step: str, **settings: str) -> Json:
+        """Let the slot's release take a step, sandboxed like its processes; returns what it answers."""
+        folder = self.project.run_folder
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        values = {"STEP": step, **self.settings(), **settings}
+        with open(f"{folder}/{slot}.step", "w") as file:
+            file.writelines(f'{name}="{value}"\n' for name, value in values.items())
+        unit = self.slots.step_unit(slot)
+        # One that still runs would be joined, and answer what it was asked before.
+        systemd.stop([unit])
+        failed = systemd.systemctl("start", unit).returncode
+        lines = systemd.journal(unit)
+        if attempt := self.attempt.read():
+            Log(self.project.root, attempt["id"]).write("\n".join([f"# {unit}: {step}", *lines]))
+        if failed:
+            systemd.systemctl("reset-failed", unit)
+            raise UserError(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
+        with open(f"{folder}/{slot}.json") as answer:
+            return parse(answer.read())
+
+    def plan(self, folder: str, venv: str, environment: str) -> subprocess.CompletedProcess[str]:
+        """Ask the code in a folder what it would migrate."""
+        settings = {"STEP": "plan", **self.settings()}
+        options = [f"--setenv={name}={value}" for name, value in settings.items()]
+        command = [*options, f"{venv}/bin/python", self.project.driver]
+        return systemd.run(*transient(self.project, folder, environment, (), *command))

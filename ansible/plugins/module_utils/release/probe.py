@@ -1,0 +1,98 @@
+"""Questions about a slot's health, asked as the proxy will ask them, through the slot's own socket."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import systemd
+
+if TYPE_CHECKING:
+    from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
+
+READY_ANSWERS = 3
+# Failures in a row before a release that serves counts as unhealthy.
+UNHEALTHY_ANSWERS = 2
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a slot is healthy, and what it said: "200", or what came instead."""
+
+    ok: bool
+    text: str
+
+
+class Probe:
+    def __init__(self, host: str, path: str, timeout_seconds: int = 0) -> None:
+        self.host, self.path, self.timeout_seconds = host, path, timeout_seconds
+
+    def request(self, slots: Slots, slot: str) -> Answer:
+        """One answer. Without a path, any that is no error of the server is as good as a 200."""
+        connection = UnixConnection(slots.path(slot, "web.sock"), timeout=5)
+        try:
+            headers = {"Host": self.host, "X-Forwarded-Proto": "https", "X-Request-ID": systemd.PROBE_ID}
+            connection.request("GET", self.path or "/", headers=headers)
+            response = connection.getresponse()
+            body = response.read(300).decode(errors="replace")
+            ok = response.status == 200 or (not self.path and response.status < 500)
+            return Answer(ok, "200" if ok else f"{response.status} {body}")
+        except (OSError, http.client.HTTPException) as problem:
+            return Answer(False, str(problem) or type(problem).__name__)
+        finally:
+            connection.close()
+
+    def await_readiness(self, slots: Slots, slot: str) -> None:
+        """Wait for some good answers in a row."""
+        unit = slots.unit("web", slot)
+        deadline = time.monotonic() + self.timeout_seconds
+        since = time.time() - 5
+        _, restarts = systemd.states([unit])[unit]
+        good, last = 0, "no answer"
+        while good < READY_ANSWERS:
+            # One that ended has been started again, and what it said is its predecessor's.
+            if time.monotonic() > deadline or systemd.states([unit])[unit] != ("active", restarts):
+                raise UserError(
+                    f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.",
+                    systemd.journal(unit, since),
+                )
+            answer = self.request(slots, slot)
+            last = answer.text
+            good = good + 1 if answer.ok else 0
+            if not good:
+                time.sleep(0.3)
+
+    def watch(self, slots: Slots, slot: str, grace_seconds: int) -> None:
+        """Refuse a slot that does not stay healthy for the time of grace."""
+        units = slots.units(slot)
+        before = {unit: ("active", restarts) for unit, (_, restarts) in systemd.states(units).items()}
+        deadline = time.monotonic() + grace_seconds
+        bad = 0
+        while True:
+            changed = [unit for unit, state in systemd.states(units).items() if state != before[unit]]
+            if changed:
+                raise UserError(f"{changed[0]} ended soon after the switch.", systemd.journal(changed[0]))
+            if slots.has_web:
+                answer = self.request(slots, slot)
+                bad = 0 if answer.ok else bad + 1
+                if bad == UNHEALTHY_ANSWERS:
+                    journal = systemd.journal(slots.unit("web", slot))
+                    raise UserError(f"It became unhealthy after the switch: {answer.text}.", journal)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.25)

@@ -1,0 +1,113 @@
+"""Virtual environments, one for each content of a requirements file, and the tools that make them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import sys
+
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import requirements as kinds
+from ansible_collections.slipway.host.plugins.module_utils.release.files import digest, names
+from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
+
+SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
+PYTHON = "/usr/bin/python3"
+
+
+class Tools:
+    """What builds releases, each in a virtual environment of its own; what it says goes to the log of an attempt."""
+
+    def __init__(self, root: str, log: Log) -> None:
+        self.root, self.log = root, log
+
+    def equip(self, name: str, requirements: str) -> None:
+        """Install a tool, unless it is there."""
+        folder = os.path.join(self.root, name)
+        pin = os.path.join(folder, "requirements.txt")
+        with contextlib.suppress(FileNotFoundError), open(pin) as file:
+            if file.read() == requirements:
+                return
+        self.log.require(PYTHON, "-m", "venv", "--clear", folder)
+        with open(f"{pin}.new", "w") as file:
+            file.write(requirements)
+        pip = (f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+        self.log.require(*pip, "--require-hashes", "--requirement", f"{pin}.new")
+        os.replace(f"{pin}.new", pin)
+
+    def uv(self, *words: str, cwd: str | None = None) -> tuple[bool, str]:
+        settings = {
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_SYSTEM_CERTS": "1",
+            "UV_CACHE_DIR": os.path.join(self.root, "tools", "cache"),
+            "UV_NO_PROGRESS": "1",
+        }
+        return self.log.run(os.path.join(self.root, "tools", "bin", "uv"), *words, cwd=cwd, **settings)
+
+    def poetry(self, *words: str, cwd: str) -> tuple[bool, str]:
+        cache = os.path.join(self.root, "poetry", "cache")
+        poetry = os.path.join(self.root, "poetry", "bin", "poetry")
+        return self.log.run(poetry, *words, cwd=cwd, POETRY_CACHE_DIR=cache, HOME=cache)
+
+
+class Venvs:
+    """The folder of virtual environments below the project's root."""
+
+    def __init__(self, root: str) -> None:
+        self.folder = os.path.join(root, "venvs")
+
+    def path(self, requirements: str) -> str:
+        """Where the virtual environment of a list of packages lives: one for each content and Python."""
+        version = ".".join(map(str, sys.version_info[:3]))
+        return os.path.join(self.folder, f"{digest(requirements)[:12]}-{version}")
+
+    def is_complete(self, path: str) -> bool:
+        return os.path.exists(os.path.join(path, ".complete"))
+
+    def ready(self, folder: str, requirements_file: str) -> str | None:
+        """The virtual environment that unpacked files need, where it is there already."""
+        requirements = kinds.ready_list(folder, requirements_file)
+        path = self.path(requirements) if requirements else None
+        return path if path and self.is_complete(path) else None
+
+    def install(self, tools: Tools, requirements: str) -> str:
+        """Build a virtual environment where it will live, unless it is there; it counts once it is marked complete."""
+        path = self.path(requirements)
+        if self.is_complete(path):
+            return path
+        hashes = ["--require-hashes"] if kinds.has_hashes(requirements) else []
+        sync = ("pip", "sync", *hashes, "--compile-bytecode", f"--python={path}/bin/python", requirements)
+        for words in (("venv", "--clear", f"--python={PYTHON}", path), sync):
+            # Paths in a list of packages are relative to it.
+            failed, output = tools.uv(*words, cwd=os.path.dirname(requirements))
+            if failed:
+                raise UserError(f"The packages cannot be installed: {kinds.reason(output)}", output.splitlines()[-20:])
+        with open(os.path.join(path, ".complete"), "w") as file:
+            file.write(f"{digest(requirements)}\n")
+        return path
+
+    def discard_incomplete(self) -> None:
+        for path in (os.path.join(self.folder, name) for name in names(self.folder)):
+            if not self.is_complete(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def prune(self, used: set[str]) -> None:
+        """Remove all but those of these names."""
+        for name in names(self.folder):
+            if name not in used:
+                shutil.rmtree(os.path.join(self.folder, name))
+
+
+def require_commands(folder: str, venv: str, requirements_file: str, commands: list[str]) -> None:
+    """Refuse a server that is not installed before systemd tries to start it."""
+    path = f"{venv}/bin:/usr/bin:/bin"
+    for command in commands:
+        words = shlex.split(command)
+        for word in dict.fromkeys([*words[:1], *(word for word in words if word in SERVERS)]):
+            if not (os.path.exists(os.path.join(folder, word)) or shutil.which(word, path=path)):
+                raise UserError(
+                    f"The command `{command}` needs {word}, which neither the project nor the host has: add it to "
+                    f"{requirements_file}, or change application_processes."
+                )

@@ -1,0 +1,50 @@
+"""The options of a release are the fields of two classes, and whoever has to do with them agrees."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+from ansible_collections.slipway.host.plugins.doc_fragments.release import ModuleDocFragment
+from ansible_collections.slipway.host.plugins.module_utils.release import django, engine, model
+from repository import ROOT, load
+
+FIELDS = {field.name for field in dataclasses.fields(model.Project)}
+
+
+def test_the_roles_hand_over_every_field_of_a_project():
+    description = load(ROOT / "roles/application/vars/main.yml")["application_project"]
+    policy = load(ROOT / "roles/release/vars/main.yml")["__release_policy"]
+    assert sorted([*description, *policy]) == sorted(FIELDS)
+
+
+def test_every_option_has_a_meaning():
+    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    assert set(documented["project"]["options"]) == FIELDS
+    for options in (documented, documented["project"]["options"]):
+        assert all(option["description"].endswith(".") for option in options.values())
+
+
+def test_every_step_can_be_asked_for():
+    assert tuple(engine.STEPS) == model.STEPS
+
+
+@pytest.mark.parametrize(("option", "value", "needed"), model.REQUIRED_IF)
+def test_what_a_step_needs_is_an_option(option, value, needed):
+    options = model.options(model.Request)
+    assert value in options[option]["choices"]
+    assert set(needed) <= set(options)
+
+
+def test_what_is_asked_of_django_runs_in_the_sandbox_of_the_processes():
+    unit = (ROOT / "roles/application/templates/sandbox.j2").read_text().splitlines()
+    assert set(django.SANDBOX) <= set(unit)
+
+
+def test_check_mode_is_no_option():
+    assert "check_mode" not in model.options(model.Request)
+
+
+def test_a_number_of_the_project_is_a_number():
+    kinds = {name: option["type"] for name, option in model.spec(model.Project).items()}
+    assert {kind for name, kind in kinds.items() if re.search("_(seconds|count|days)$", name)} == {"int"}
