@@ -23,7 +23,6 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ansible/collections"))
 
-from ansible_collections.slipway.host.plugins.action.source import git, reason, unattended, without_login  # noqa: E402
 from ansible_collections.slipway.host.plugins.action.validate_inventory import (  # noqa: E402
     CONVENTIONS,
     HOST_NAME,
@@ -31,8 +30,9 @@ from ansible_collections.slipway.host.plugins.action.validate_inventory import (
     is_address,
     is_name,
 )
-from ansible_collections.slipway.host.plugins.lookup.secret import secret  # noqa: E402
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError  # noqa: E402
+from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login  # noqa: E402
+from ansible_collections.slipway.host.plugins.module_utils.secret import secret  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
 REQUIREMENTS = (
