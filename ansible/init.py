@@ -23,15 +23,9 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ansible/collections"))
 
-from ansible_collections.slipway.host.plugins.action.validate_inventory import (  # noqa: E402
-    CONVENTIONS,
-    HOST_NAME,
-    NAME_RULE,
-    is_address,
-    is_name,
-)
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError  # noqa: E402
 from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login  # noqa: E402
+from ansible_collections.slipway.host.plugins.module_utils.inventory import network, rules  # noqa: E402
 from ansible_collections.slipway.host.plugins.module_utils.secret import secret  # noqa: E402
 
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
@@ -84,31 +78,14 @@ URL = {
     "@127.0.0.1:5672/{{ project_name }}",
 }
 
-DATABASES = (
-    *("postgres", "postgresql", "pgsql", "psql", "postgis", "timescale", "timescalegis", "cockroach", "redshift"),
-    *("mysql", "mysql2", "mysql-connector", "mysqlgis", "mssql", "mssqlms", "oracle", "oraclegis"),
-    *("sqlite", "spatialite"),
-)
 MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
-
-
-def is_database(value):
-    with contextlib.suppress(ValueError):
-        url = urlsplit(value)
-        # A port that is no number shows only when it is read.
-        return url.scheme in DATABASES and (url.port or True)
-    return False
 
 
 # What an option must be: the test, the rule in words, an example.
 RULES = {
-    "name": (is_name, NAME_RULE, "shop"),
-    "domain": CONVENTIONS["_domain"],
-    "host": (
-        lambda value: is_address(value) or bool(HOST_NAME.fullmatch(value) and not re.search(r"(^|\.)\d+$", value)),
-        "it must be a host name or an IP address",
-        "203.0.113.7",
-    ),
+    "name": rules.NAME,
+    "domain": network.DOMAIN,
+    "host": network.HOST,
     "folder": (
         lambda value: not Path(value).is_absolute() and ".." not in Path(value).parts,
         "it must be a path below SOURCE",
@@ -129,14 +106,10 @@ RULES = {
         "it must be a module with dots, and no file",
         "config.celery_app",
     ),
-    "requirements": CONVENTIONS["application_requirements_file"],
-    "database": (
-        is_database,
-        "it must be the URL of a database that Django knows, and its port must be one",
-        "postgres://shop:PASSWORD@db.example/shop",
-    ),
-    "broker": CONVENTIONS["application_broker_url"],
-    "health": CONVENTIONS["application_health_path"],
+    "requirements": rules.REQUIREMENTS,
+    "database": network.DATABASE,
+    "broker": network.BROKER,
+    "health": rules.HEALTH_PATH,
 }
 ADMINS = '# For example: [{name: ada, keys: ["ssh-ed25519 AAAA... ada@example.com"]}]\n'
 VAULT = (
