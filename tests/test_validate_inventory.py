@@ -73,9 +73,9 @@ def project(tmp_path: Path) -> Path:
 def validate(project: Path, *arguments: str) -> str:
     """Run the playbook and return what it printed, with lines unwrapped."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventories/test", "ansible/site.yml"]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "inventories/test", "ansible/site.yml"]
     done = subprocess.run([*command, *arguments], cwd=project, env=environment, capture_output=True, text=True)
-    return done.stdout + done.stderr
+    return str(done.stdout + done.stderr)
 
 
 def test_a_playbook_stops_before_any_connection_and_reports_everything(project: Path) -> None:
