@@ -37,7 +37,7 @@ down: ## Remove that host, its network and its secrets
 
 init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; docs/projects.md has more
 	@molecule/shared/tools.sh
-	@$(BIN)/python ansible/init.py $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)=$(call QUOTED,$(option))))
+	@PYTHONPATH=ansible:ansible/collections $(BIN)/python -m init $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)=$(call QUOTED,$(option))))
 
 provision: ## Bring the hosts of ENV to what the inventory says, LOGIN=root where only root can log in
 	@molecule/shared/tools.sh

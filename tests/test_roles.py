@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.slipway.host.plugins.action import validate_inventory
+from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import broken_rule
 from repository import (
     ROLES,
     ROOT,
@@ -106,7 +106,7 @@ def test_names_begin_with_the_role(role):
 def test_written_out_defaults_pass_the_check_of_the_inventory(role):
     for name, value in defaults(role).items():
         if value is not None and "{{" not in str(value):
-            assert validate_inventory.broken_rule(name, options(role)[name], value) is None, f"{name}: {value}"
+            assert broken_rule(name, options(role)[name], value) is None, f"{name}: {value}"
 
 
 @every_role

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.action import source
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.git import without_login
 
 GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 
@@ -274,4 +275,4 @@ def test_a_fetch_that_fails_is_told_in_the_words_that_say_why(tmp_path):
 @pytest.mark.parametrize("login", ["ada:s3cret@", "s3cret@", "ada:s3c/s3cret@", "ada:s3@s3cret@"])
 def test_no_login_of_an_address_is_shown(login):
     text = f"fatal: unable to access 'https://{login}git.example/shop.git/': no route"
-    assert source.without_login(text) == "fatal: unable to access 'https://git.example/shop.git/': no route"
+    assert without_login(text) == "fatal: unable to access 'https://git.example/shop.git/': no route"

@@ -44,14 +44,21 @@ def main():
             run(*lock, cwd=checkout, env={**os.environ, "UV_SYSTEM_CERTS": "1"})
         run("git", "init", "--quiet", checkout)
         commit(checkout, "first")
-        command = [sys.executable, ROOT / "ansible/init.py", f"--name={name}", f"--domain={domain}"]
+        command = [sys.executable, "-m", "init", f"--name={name}", f"--domain={domain}"]
         command += [
             f"--source={checkout}",
             "--host=shared",
             f"--inventories={CACHE}/inventories",
             *OPTIONS.get(name, []),
         ]
-        print(run(*command, cwd=ROOT, stdin=subprocess.DEVNULL))
+        print(
+            run(
+                *command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": "ansible:ansible/collections"},
+                stdin=subprocess.DEVNULL,
+            )
+        )
         for file, line in ADDED:
             path = CACHE / "inventories" / name / "group_vars/all" / file
             if path.exists():

@@ -11,13 +11,13 @@ import fcntl
 import hashlib
 import os
 import re
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login
 from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
@@ -26,34 +26,11 @@ ARCHIVES_KEPT = 20
 REQUIREMENTS = (".lock", ".toml", ".txt")
 
 
-def git(folder, *words, **options):
-    # The checkout may belong to the person behind sudo.
-    command = ["git", "-c", "safe.directory=*", "-C", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
-def unattended():
-    """The environment in which git asks nobody, and says what is wrong in English."""
-    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-
-
 def commit_of(folder, ref, what):
     done = git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if done.returncode:
         raise UserError(f"{what} has no commit, tag or branch {ref}: name another in application_source_ref (REF=...).")
     return done.stdout.strip()
-
-
-def without_login(text):
-    """A text without the users, passwords and tokens of the addresses in it."""
-    return re.sub(r"//[^\s'\"]*@", "//", text)
-
-
-def reason(done):
-    """Why git failed, in its own words."""
-    lines = done.stderr.strip().splitlines() or ["no answer"]
-    why = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-    return without_login(why).rstrip(".")
 
 
 def mirror(url, cache):

@@ -1,13 +1,15 @@
 """Look up a generated secret of the inventory."""
 
-import os
-import secrets
-import string
-import tempfile
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.secret import secret
 
 DOCUMENTATION = """
 name: secret
@@ -21,37 +23,13 @@ options:
 author: Slipway contributors
 """
 
-LENGTH = 50
-ALPHABET = string.ascii_letters + string.digits
-
-
-def secret(folder, name, value=None):
-    """Read the secret `name` in `folder`; when there is none, keep `value` as it first, or generate one."""
-    path = folder / name
-    if not path.exists():
-        if name.endswith("_url") and not value:
-            raise AnsibleError(
-                f"{path} is missing, and a URL cannot be generated: put the URL into {path}, or copy the file from "
-                "the machine where the inventory was written."
-            )
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as draft:
-            draft.write(value or "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
-        # Whoever links first has made the secret; the others read it.
-        try:
-            os.link(draft.name, path)
-        except FileExistsError:
-            pass
-        except OSError:
-            # A folder that VirtualBox shares has no links.
-            os.rename(draft.name, path)
-        Path(draft.name).unlink(missing_ok=True)
-    return path.read_text().strip()
-
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: object) -> list[str]:
         folder = (variables or {}).get("inventory_dir")
         if not folder:
             raise AnsibleError("A generated secret needs an inventory folder to live in: pass -i inventories/<name>.")
-        return [secret(Path(folder) / ".secrets", name) for name in terms]
+        try:
+            return [secret(Path(folder) / ".secrets", name) for name in terms]
+        except UserError as refusal:
+            raise AnsibleError(str(refusal)) from refusal

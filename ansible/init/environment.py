@@ -1,0 +1,128 @@
+"""What the environment of a project must say, and which of its settings are replaced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from init.neighbours import free_redis
+from init.part import Part
+from init.services import BROKER_NAMES
+from init.settings import Settings
+
+DEBUG_NAMES = ("DEBUG", "DJANGO_DEBUG")
+# The names that environments have, and what this inventory has for them.
+KNOWN = {
+    "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
+    "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
+    "CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
+    "DJANGO_CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
+    "DJANGO_ADMIN_URL": "admin/",
+}
+# What the role sets for every project.
+ROLE_SETS = {
+    "ALLOWED_HOSTS",
+    "DATABASE_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "LOG_LEVEL",
+    "SECRET_KEY",
+    "WEB_CONCURRENCY",
+    "WORKER_CONCURRENCY",
+}
+BROKER = "{{ application_broker_url }}"
+
+
+def environment(settings: Settings, filled: Collection[str], broker: str | None, given: str, inventories: Path) -> Part:
+    """The variables that are not `filled` yet: those that are well known, and those that somebody must set.
+
+    `broker` is what the inventory has for the broker's URL, `given` the URL of one that exists already.
+    """
+    part = Part()
+    for name, variable in sorted(settings.variables.items()):
+        if name in filled or name in ROLE_SETS:
+            continue
+        if name in DEBUG_NAMES:
+            part.environment[name] = "0" if "int(" in settings.expression("DEBUG") else "False"
+        elif name in KNOWN:
+            part.environment[name] = KNOWN[name]
+        elif name in BROKER_NAMES and broker:
+            # The role sets that one.
+            if name != "CELERY_BROKER_URL":
+                part.environment[name] = BROKER
+        elif name == "REDIS_URL" and given.startswith("redis"):
+            part.environment[name] = BROKER
+        elif name == "REDIS_URL":
+            part.variables["application_packages"] = ["redis-server"]
+            part.environment[name] = free_redis(inventories)
+        elif variable.required:
+            part.missing.append((name, variable.place))
+    return part
+
+
+def folders(settings: Settings) -> Part:
+    """Where static files and media lie, and their addresses."""
+    part = Part()
+    static, media = settings.folder_of("STATIC_ROOT"), settings.folder_of("MEDIA_ROOT")
+    if static and static != "staticfiles":
+        part.variables["application_static_folder"] = static
+    if settings.path_of("STATIC_ROOT") and not static:
+        part.notes.append(
+            f"STATIC_ROOT ({settings.place('STATIC_ROOT')}) lies outside of the project, which no host can build: let "
+            "the settings name a folder of the project."
+        )
+    if media:
+        part.variables["application_media_folder"] = media
+        url = settings.literal("MEDIA_URL")
+        if isinstance(url, str) and url.strip("/") not in ("", "media"):
+            part.nginx["nginx_media_url"] = f"/{url.strip('/')}/"
+    url = settings.literal("STATIC_URL")
+    if isinstance(url, str) and "//" not in url and url.strip("/") not in ("", "static"):
+        part.nginx["nginx_static_url"] = f"/{url.strip('/')}/"
+    return part
+
+
+def replaced_settings(settings: Settings, domain: str) -> Part:
+    """Settings that are written out where they should differ between this machine and a server."""
+    own = written_out(settings, domain)
+    notes = []
+    if own:
+        places = ", ".join(f"{name} ({settings.place(name)})" for name in own if name in settings.assignments)
+        notes.append(f"Written out in the settings, and replaced by application_settings: {places}.")
+        own |= {"CSRF_COOKIE_SECURE": True, "SESSION_COOKIE_SECURE": True}
+        own["SECURE_PROXY_SSL_HEADER"] = ["HTTP_X_FORWARDED_PROTO", "https"]
+    if may_misread_debug(settings):
+        own["DEBUG"] = False
+    return Part(variables={"application_settings": own} if own else {}, notes=notes)
+
+
+def written_out(settings: Settings, domain: str) -> dict[str, Any]:
+    own: dict[str, Any] = {}
+    if settings.literal("DEBUG") is True:
+        own["DEBUG"] = False
+    hosts, origins = settings.literal("ALLOWED_HOSTS"), settings.literal("CSRF_TRUSTED_ORIGINS")
+    if isinstance(hosts, list | tuple) and not covers(hosts, domain):
+        own["ALLOWED_HOSTS"] = ["{{ application_domain }}"]
+    if isinstance(origins, list | tuple) or "ALLOWED_HOSTS" in own:
+        # Without its scheme and its star, an origin is a name as ALLOWED_HOSTS has them.
+        given = origins if isinstance(origins, list | tuple) else ()
+        if not covers((re.sub(r"^https://\*?", "", str(origin)) for origin in given), domain):
+            own["CSRF_TRUSTED_ORIGINS"] = ["https://{{ application_domain }}"]
+    if isinstance(settings.literal("SECRET_KEY"), str):
+        own["SECRET_KEY"] = "{{ application_secret_key }}"  # noqa: S105 - a reference
+    return own
+
+
+def covers(hosts: Iterable[object], domain: str) -> bool:
+    """Whether a list such as ALLOWED_HOSTS has a domain in it."""
+    return any(
+        name in ("*", domain) or (name.startswith(".") and f".{domain}".endswith(name)) for name in map(str, hosts)
+    )
+
+
+def may_misread_debug(settings: Settings) -> bool:
+    """Whether DEBUG is made of a text in a way that may take "False" for true."""
+    said = settings.expression("DEBUG")
+    cast = re.search(r"\.bool\(|cast", said) or re.search(r"\bDEBUG=\(bool", settings.text)
+    return bool(said) and said != "False" and not cast

@@ -1,0 +1,106 @@
+"""The inventory of a project: what is looked at, in which order, and what each look needs from those before."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from init import environment, processes, services
+from init.options import Options
+from init.part import Part, together
+from init.requirements import Requirements, read_requirements
+from init.settings import Settings, find_settings
+from init.source import Source, uncommitted
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What was found, and what of it differs from the defaults of the roles."""
+
+    options: Options
+    source: Source
+    requirements: str
+    settings: str
+    part: Part
+
+
+def describe(options: Options, source: Source) -> Inventory:
+    """What the files of a project say."""
+    requirements = read_requirements(source, options.requirements)
+    settings = Settings(find_settings(options.settings, source.folder), source.folder)
+    celery = processes.find_celery(options.celery, source.folder)
+
+    web = processes.web(options.entry, source.folder, requirements)
+    queue = processes.queue(celery, requirements, settings)
+    broker = services.broker(options.broker, celery, settings)
+    database = services.database(options.database, settings, options.name)
+    variables = environment.environment(
+        settings,
+        filled=database.environment,
+        broker=broker.variables.get("application_broker_url"),
+        given=options.broker or "",
+        inventories=options.inventories,
+    )
+    folders = environment.folders(settings)
+    replaced = environment.replaced_settings(settings, options.domain)
+    before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
+    part = together([before, web, queue, broker, database, variables, folders, replaced, after])
+    return Inventory(options, source, requirements.file, settings.module, part)
+
+
+def unused(requirements: Requirements) -> list[str]:
+    """A note about files of requirements that are not installed."""
+    others = ", ".join(requirements.unused)
+    return [f"Installs what {requirements.file} says, not {others}."] if others else []
+
+
+def to_commit(source: Source, requirements: Requirements, settings: Settings) -> list[str]:
+    needed = [source.folder / "manage.py", source.folder / requirements.file, *settings.files]
+    note = uncommitted(source, needed)
+    return [note] if note else []
+
+
+def values(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    """The variables of each file in group_vars/all, but for secrets."""
+    options, part = inventory.options, inventory.part
+    found: dict[str, dict[str, Any]] = {
+        "application": application(inventory),
+        "project": {"project_name": options.name, "project_domain": options.domain, "project_admins": []},
+    }
+    if "database" in part.groups:
+        found["postgresql"] = {"postgresql_password": "{{ vault_database_password }}"}
+    if "broker" in part.groups:
+        found["broker"] = {"broker_password": "{{ vault_broker_password }}"}
+    if part.nginx:
+        found["nginx"] = part.nginx
+    return found
+
+
+def application(inventory: Inventory) -> dict[str, Any]:
+    options, source, part = inventory.options, inventory.source, inventory.part
+    if source.repository:
+        place = {"application_source_repository": source.repository}
+    else:
+        # As it is from here, for whoever has both checkouts side by side.
+        way = os.path.relpath(source.root, (options.inventories / options.name).resolve())
+        place = {"application_source_path": f"{{{{ inventory_dir }}}}/{way}"}
+    found = {
+        **place,
+        "application_source_folder": source.inner,
+        "application_requirements_file": inventory.requirements,
+        "application_settings_module": inventory.settings,
+        "application_processes": part.processes,
+        "application_health_path": options.health,
+        **part.variables,
+        "application_secret_key": "{{ vault_secret_key }}",
+    }
+    return found | ({"application_environment": part.environment} if part.environment else {})
+
+
+def secrets(inventory: Inventory) -> dict[str, str | None]:
+    """The secrets by name, with the value of those that were given."""
+    part = inventory.part
+    own = [name for name in ("database", "broker") if name in part.groups]
+    generated = ["secret_key", *(f"{name}_password" for name in own)]
+    return dict.fromkeys(generated) | part.secrets

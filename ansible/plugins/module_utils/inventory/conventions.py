@@ -1,0 +1,44 @@
+"""What the name of a variable promises about its value."""
+
+from __future__ import annotations
+
+from ansible_collections.slipway.host.plugins.module_utils.inventory import network, rules
+from ansible_collections.slipway.host.plugins.module_utils.inventory.rules import Rule
+
+# A whole name says more than its end, and comes first.
+CONVENTIONS = {
+    "project_name": rules.NAME,
+    "application_name": rules.NAME,
+    "application_user": rules.NAME,
+    "application_environment": rules.ENVIRONMENT,
+    "application_processes": rules.PROCESSES,
+    "application_broker_url": network.BROKER,
+    "application_settings": rules.SETTINGS,
+    "application_requirements_file": rules.REQUIREMENTS,
+    "application_persistent_paths": rules.INNER_PATHS,
+    "application_static_folder": rules.INNER_PATH,
+    "application_media_folder": rules.INNER_PATH_OR_NONE,
+    "application_health_path": rules.HEALTH_PATH,
+    "_static_url": rules.STATIC_URL,
+    "_media_url": rules.MEDIA_URL,
+    "_port": rules.PORT,
+    "_seconds": rules.SECONDS,
+    "_days": rules.DAYS,
+    "_count": rules.COUNT,
+    "_per_minute": rules.PER_MINUTE,
+    "_mb": rules.MEGABYTES,
+    "_percent": rules.PERCENT,
+    "_path": rules.ABSOLUTE_PATH,
+    "_domain": network.DOMAIN,
+    "_domains": network.DOMAINS,
+    "_frontends": network.FRONTENDS,
+    "_listen_addresses": network.ADDRESSES,
+    "_networks": network.NETWORKS,
+    "_private_ports": network.PRIVATE_PORTS,
+    "_email": network.EMAIL_ADDRESS,
+    "_origins": network.ORIGINS,
+}
+
+
+def convention(name: str) -> Rule | None:
+    return next((rule for end, rule in CONVENTIONS.items() if name.endswith(end)), None)

@@ -1,0 +1,108 @@
+"""What an operator is told about an inventory: what is wrong, where it is set, what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import (
+    Option,
+    advice,
+    broken_rule,
+    is_secret,
+)
+
+# Looked for only when there is something to say.
+Where = Callable[[], str]
+SERVICES = {
+    "database": ("application_database_url", "application"),
+    "broker": ("application_broker_url", "application"),
+}
+PORTS = {"project_http_port": 80, "project_https_port": 443}
+
+
+def describe_value(name: str, option: Option, value: Any, where: Where) -> str | None:
+    """A sentence about a value that its option does not allow, or None."""
+    if not (rule := broken_rule(name, option, value)):
+        return None
+    shown = "hidden" if is_secret(option) else json.dumps(value, ensure_ascii=False, default=str)
+    shown = shown if len(shown) <= 120 else shown[:117] + "..."
+    return f"{name} is {shown}, in {where()}: {rule}. {advice(name, option)}"
+
+
+def describe_unknown(name: str, specs: Iterable[str], prefixes: Iterable[str], where: Where) -> str | None:
+    """A sentence about a name that no role knows although it looks as if one should, or None."""
+    alike = difflib.get_close_matches(name, specs, n=1, cutoff=0.8)
+    ours = name.startswith(tuple(f"{prefix}_" for prefix in prefixes))
+    misspelt = alike and difflib.get_close_matches(name.split("_")[0], prefixes, cutoff=0.8)
+    if name in specs or not (ours or misspelt):
+        return None
+    return f"{name}, in {where()}, is not known." + (f" Did you mean {alike[0]}?" if alike else " Remove it.")
+
+
+def describe_failure(name: str, option: Option, error: Exception, where: Where, folder: Path) -> str:
+    """A sentence about a value that cannot be computed."""
+    if missing := re.search(r"'(\w+)' is undefined", str(error)):
+        file = f"{folder}/group_vars/all/{'vault' if missing[1].startswith('vault_') else 'project'}.yml"
+        return f"{name}, in {where()}, needs {missing[1]}, which is not defined: add it to {file}."
+    # The lookup `secret` speaks of a file, and never of what is in it.
+    if missing := re.search(r"\S+ is missing, and a URL cannot be generated.*\.", str(error)):
+        return f"{name}, in {where()}: {missing[0]}"
+    reason = "it cannot be computed" if is_secret(option) else str(error).splitlines()[0].rstrip(".")
+    return f"{name}, in {where()}: {reason}. {advice(name, option)}"
+
+
+def describe_missing(name: str, file: str, option: Option, folder: Path) -> str:
+    description = option["description"] if isinstance(option["description"], str) else option["description"][0]
+    return f"{name} is missing in {folder}/group_vars/all/{file}.yml: {description} {advice(name, option)}"
+
+
+def is_built(folder: str) -> bool:
+    """Whether a front end lies there as its build tool leaves it."""
+    return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
+
+
+def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
+    """Sentences about front ends that cannot work, each value being right by itself."""
+    frontends = valid.get("project_frontends") or []
+    domains = [frontend["domain"] for frontend in frontends]
+    for path in (frontend["path"] for frontend in frontends if not is_built(frontend["path"])):
+        yield (
+            f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build the front end "
+            "first, the example with `make spa`."
+        )
+    if len({*domains, valid.get("project_domain")}) <= len(domains):
+        yield f"project_frontends, in {where()}, names a domain that project_domain or another front end has."
+    port = int(valid.get("project_https_port", PORTS["project_https_port"]))
+    for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in domains):
+        if origin not in valid.get("project_frontend_origins", []):
+            yield (
+                f"project_frontends, in {where()}, serves {origin}, which may not call the API: add it to "
+                "project_frontend_origins."
+            )
+
+
+def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
+    """A sentence about HTTP and HTTPS on one port."""
+    ports = {int(valid.get(name, default)) for name, default in PORTS.items()}
+    if len(ports) < len(PORTS):
+        yield f"{' and '.join(PORTS)} are both {ports.pop()}, in {where()}: each needs its own port."
+
+
+def describe_unused(given: Mapping[str, Any], valid: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Sentences about services of this inventory that its project would not know how to reach."""
+    groups = given["group_names"]
+    if not {"web", "worker", "beat"} & set(groups):
+        return
+    ours = "application_processes" not in given
+    for service, (name, file) in SERVICES.items():
+        # One that is wrong has a sentence already.
+        if not valid.get(name, given.get(name)) and (ours or service in groups):
+            yield (
+                f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
+                f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
+            )

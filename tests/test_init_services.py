@@ -1,0 +1,134 @@
+"""Which database and which broker `make init` gives a project, and where their secrets lie."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from init_project import CELERY, WSGI, commands, groups, init, make, written
+
+
+def test_a_project_that_reads_a_broker_gets_one(tmp_path: Path) -> None:
+    make(tmp_path, "CELERY_BROKER_URL = env('CELERY_BROKER_URL')", **WSGI, **CELERY)
+    found = written(tmp_path)
+    assert found["application_broker_url"].startswith("amqp://")
+    assert commands(found)["worker"].startswith("celery -A shop.celery worker")
+    assert "beat" not in commands(found)
+    assert groups(tmp_path) == ["web", "worker", "broker"]
+
+
+def test_services_that_exist_are_used_instead_of_new_ones(tmp_path: Path) -> None:
+    make(tmp_path, "env('DATABASE_URL')", **WSGI, **CELERY)
+    found = written(tmp_path, "--database=postgres://db.example/shop", "--broker=redis://redis.example/3")
+    assert found["application_database_url"] == "postgres://db.example/shop"
+    assert found["application_broker_url"] == "redis://redis.example/3"
+    assert groups(tmp_path) == ["web", "worker"]
+
+
+def test_a_password_in_a_url_stays_out_of_what_is_committed(tmp_path: Path) -> None:
+    make(tmp_path, "env('DATABASE_URL')")
+    url = "postgres://shop:s3cret@db.example/shop"
+    found = written(tmp_path, f"--database={url}")
+    assert found["application_database_url"] == "{{ vault_database_url }}"
+    folder = tmp_path / "inventories/shop"
+    assert "s3cret" not in "".join(path.read_text() for path in folder.glob("**/*.yml"))
+    assert (
+        "vault_database_url: \"{{ lookup('slipway.host.secret', 'database_url') }}\""
+        in (folder / "group_vars/all/vault.yml").read_text().splitlines()
+    )
+    kept = folder / ".secrets/database_url"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (url, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("option", "url"),
+    [
+        ("database", "postgres://db.example/shop?password=s3cret"),
+        ("database", "postgres://s3cret@db.example/shop"),
+        ("broker", "sqs://KEY:s3/cret@"),
+    ],
+)
+def test_a_secret_anywhere_in_a_url_stays_out_of_what_is_committed(tmp_path: Path, option: str, url: str) -> None:
+    make(tmp_path, "env('DATABASE_URL')")
+    assert written(tmp_path, f"--{option}={url}")[f"application_{option}_url"] == f"{{{{ vault_{option}_url }}}}"
+    assert (tmp_path / f"inventories/shop/.secrets/{option}_url").read_text() == url
+
+
+def test_a_broker_that_exists_is_used_also_where_no_celery_is_found(tmp_path: Path) -> None:
+    make(tmp_path)
+    found = written(tmp_path, "--broker=redis://redis.example/3")
+    assert found["application_broker_url"] == "redis://redis.example/3"
+    shutil.rmtree(tmp_path / "inventories")
+    said = init(tmp_path, "--broker=redis://redis.example/3")
+    assert "The settings read no CELERY_BROKER_URL, which says where BROKER is" in said
+
+
+def test_a_database_that_the_settings_do_not_read_is_told(tmp_path: Path) -> None:
+    make(tmp_path)
+    assert "The settings read no DATABASE_URL" in init(tmp_path, "--database=postgres://db.example/shop")
+
+
+def test_two_projects_do_not_share_a_database_of_redis(tmp_path: Path) -> None:
+    make(tmp_path, "env('REDIS_URL')")
+    other = tmp_path / "inventories/other/group_vars/all"
+    other.mkdir(parents=True)
+    (other / "application.yml").write_text('application_environment:\n  REDIS_URL: "redis://127.0.0.1:6379/0"\n')
+    assert written(tmp_path)["application_environment"]["REDIS_URL"] == "redis://127.0.0.1:6379/1"
+
+
+def test_a_redis_that_exists_is_used_where_the_settings_read_redis_url(tmp_path: Path) -> None:
+    make(tmp_path, "env('REDIS_URL')", **WSGI, **{"shop/celery.py": "app = Celery('shop')\n"})
+    found = written(tmp_path, "--broker=rediss://:s3cret@redis.example/0")
+    assert found["application_environment"]["REDIS_URL"] == "{{ application_broker_url }}"
+    assert "application_packages" not in found
+
+
+PARTS = "".join(f"env('DB_{part}')\n" for part in ("HOST", "PORT", "NAME", "USER", "PASSWORD"))
+
+
+def test_the_parts_of_a_database_that_exists_are_filled_from_its_url(tmp_path: Path) -> None:
+    make(tmp_path, PARTS)
+    found = written(tmp_path, "--database=postgres://ada:s3%2Fcret@db.example:5433/shop?sslmode=require")
+    assert found["application_environment"] == {
+        "DB_HOST": "db.example",
+        "DB_PORT": "5433",
+        "DB_NAME": "shop",
+        "DB_USER": "ada",
+        "DB_PASSWORD": "{{ vault_database_password }}",
+    }
+    assert (tmp_path / "inventories/shop/.secrets/database_password").read_text() == "s3/cret"
+    assert found["vault_database_password"] == "{{ lookup('slipway.host.secret', 'database_password') }}"  # noqa: S105 - a reference
+
+
+@pytest.mark.parametrize(
+    ("read", "options", "engine"),
+    [
+        ("os.environ.get('SQL_ENGINE', 'django.db.backends.sqlite3')", [], "django.db.backends.postgresql"),
+        ("os.environ['DB_ENGINE']", [], "django.db.backends.postgresql"),
+        ("env('DB_ENGINE', default='django.contrib.gis.db.backends.postgis')", [], None),
+        ("env('DB_ENGINE')", ["--database=mysql://db.example/shop"], "django.db.backends.mysql"),
+    ],
+)
+def test_the_engine_fits_the_database(tmp_path: Path, read: str, options: list[str], engine: str | None) -> None:
+    make(tmp_path, f"{PARTS}ENGINE = {read}")
+    found = written(tmp_path, *options)["application_environment"]
+    assert found.get("SQL_ENGINE", found.get("DB_ENGINE")) == engine
+
+
+@pytest.mark.parametrize("engine", ["mysql", "oracle"])
+def test_a_database_that_no_role_makes_is_told(tmp_path: Path, engine: str) -> None:
+    make(tmp_path, f"{PARTS}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.{engine}'}}}}")
+    assert f"The settings use {engine}, and no server for it is made: " in init(tmp_path)
+    assert groups(tmp_path) == ["web"]
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgis", "mysql", "sqlite"])
+def test_every_database_that_django_knows_can_be_given(tmp_path: Path, scheme: str) -> None:
+    make(tmp_path, "env('DATABASE_URL')")
+    url = f"{scheme}://db.example/shop"
+    assert written(tmp_path, f"--database={url}")["application_database_url"] == url
+
+
+def test_what_to_do_for_postgresql_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "NAME = BASE_DIR / 'db.sqlite3'")
+    words = " ".join(init(tmp_path).split())
+    assert "let the settings read DATABASE_URL, remove inventories/shop and run this again." in words

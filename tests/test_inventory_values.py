@@ -1,0 +1,304 @@
+"""What a value of an inventory must be, what is said about one that is not, and what is never shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.slipway.host.plugins.module_utils.inventory import rules, sentences
+from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import broken_rule
+from repository import ROOT, load, tasks
+
+OPTIONS: dict[str, Any] = {
+    "shop_http_port": {"type": "int", "description": "Port."},
+    "shop_name": {"type": "str", "required": True, "description": "Name."},
+    "shop_domain": {"type": "str", "description": "Host name."},
+    "shop_frontend_origins": {"type": "list", "elements": "str", "description": "Origins."},
+    "shop_other_domains": {"type": "list", "elements": "str", "description": "Host names."},
+    "shop_frontends": {
+        "type": "list",
+        "elements": "dict",
+        "description": "Front ends.",
+        "options": {"domain": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+    },
+    "shop_listen_addresses": {"type": "list", "elements": "str", "description": "Addresses."},
+    "shop_client_networks": {"type": "list", "elements": "str", "description": "Networks."},
+    "shop_private_ports": {
+        "type": "list",
+        "elements": "dict",
+        "description": "Ports.",
+        "options": {
+            "port": {"type": "int", "required": True},
+            "networks": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+    "shop_timeout_seconds": {"type": "int", "description": "Time."},
+    "shop_memory_mb": {"type": "int", "description": "Memory."},
+    "shop_share_percent": {"type": "int", "description": "Share."},
+    "shop_data_path": {"type": "str", "description": "Folder."},
+    "shop_contact_email": {"type": "str", "description": "Address."},
+    "shop_debug_enabled": {"type": "bool", "description": "Debug."},
+    "shop_source": {"type": "str", "choices": ["acme", "provided"], "description": "Source."},
+    "shop_people": {
+        "type": "list",
+        "elements": "dict",
+        "description": "People.",
+        "options": {"name": {"type": "str", "required": True}, "age": {"type": "int"}},
+    },
+    "shop_api_key": {"type": "str", "no_log": True, "choices": ["only-this-key"], "description": "Key."},
+}
+
+
+# Names whose whole is a promise, not only their end.
+NAMED: dict[str, Any] = {
+    "project_name": {"type": "str", "required": True, "description": "Name."},
+    "application_environment": {"type": "dict", "no_log": True, "description": "Environment."},
+    "application_broker_url": {"type": "str", "no_log": True, "description": "Broker."},
+    "application_health_path": {"type": "str", "description": "Path."},
+    "application_media_folder": {"type": "str", "description": "Folder."},
+    "application_persistent_paths": {"type": "list", "elements": "str", "description": "Paths."},
+    "application_requirements_file": {"type": "str", "description": "File."},
+    "application_settings": {"type": "dict", "no_log": True, "description": "Settings."},
+    "application_processes": {
+        "type": "list",
+        "elements": "dict",
+        "description": "Processes.",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat"]},
+            "command": {"type": "str", "required": True},
+            "count": {"type": "int"},
+        },
+    },
+}
+
+
+def process(name: str, kind: str = "worker", command: str = "celery", **more: int) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "command": command, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("project_name", "My shop"),
+        ("project_name", "../etc"),
+        ("project_name", "postgres"),
+        ("project_name", "a" * 25),
+        ("application_environment", {"BAD KEY": "hidden"}),
+        ("application_environment", {"EMPTY": None}),
+        ("application_broker_url", "kafka://127.0.0.1"),
+        ("application_broker_url", "127.0.0.1:5672"),
+        ("application_broker_url", "amqp://shop:secret@broker.example:port/shop"),
+        ("application_broker_url", "amqp://shop:secret@broker.example:70000/shop"),
+        ("application_health_path", "health"),
+        ("application_media_folder", "/srv/media"),
+        ("application_persistent_paths", ["../db.sqlite3"]),
+        ("application_requirements_file", "setup.py"),
+        ("application_requirements_file", "/srv/uv.lock"),
+        ("application_requirements_file", "locks/../uv.lock"),
+        ("application_settings", {"debug": False}),
+        ("application_processes", [process("Worker")]),
+        ("application_processes", [process("mail-worker")]),
+        ("application_processes", [process("release")]),
+        ("application_processes", [process("worker", kind="cron")]),
+        ("application_processes", [process("site", kind="web")]),
+        ("application_processes", [process("web")]),
+        ("application_processes", [process("web", kind="web", count=2)]),
+        ("application_processes", [process("one", kind="beat"), process("two", kind="beat")]),
+        ("application_processes", [process("mail"), process("mail")]),
+        ("application_processes", [process("mail", command=" ")]),
+        ("application_processes", [process("mail", count=0)]),
+        ("shop_http_port", 70000),
+        ("shop_http_port", 0),
+        ("shop_http_port", True),
+        ("shop_http_port", "https"),
+        ("shop_http_port", None),
+        ("shop_name", ""),
+        ("shop_name", False),
+        ("shop_name", ["shop"]),
+        ("shop_domain", ""),
+        ("shop_domain", "https://shop.example.org"),
+        ("shop_domain", "shop.example.org:8443"),
+        ("shop_domain", "shop_example.org"),
+        ("shop_domain", "-shop.example.org"),
+        ("shop_domain", "shop.example.org\n"),
+        ("shop_domain", f"{'a' * 64}.example.org"),
+        ("shop_frontend_origins", "https://app.example.org"),
+        ("shop_frontend_origins", ["app.example.org"]),
+        ("shop_frontend_origins", ["https://app.example.org/"]),
+        ("shop_frontend_origins", ["https://*.example.org"]),
+        ("shop_frontend_origins", ["*"]),
+        ("shop_frontend_origins", ["null"]),
+        ("shop_frontend_origins", [None]),
+        ("shop_frontend_origins", ["http://app.example.org"]),
+        ("shop_frontend_origins", ["http://localhost.example.org"]),
+        ("shop_frontend_origins", ["https://app.example.org:443"]),
+        ("shop_frontend_origins", ["https://app.example.org:70000"]),
+        ("shop_frontend_origins", ["https://App.example.org"]),
+        ("shop_frontend_origins", ["https://user@app.example.org"]),
+        ("shop_frontend_origins", ["https://app.example.org", "ftp://app.example.org"]),
+        ("shop_other_domains", ["https://app.example.org"]),
+        ("shop_frontends", [{"domain": "https://app.example.org", "path": "/srv/app"}]),
+        ("shop_frontends", [{"domain": "app.example.org", "path": "dist"}]),
+        ("shop_frontends", [{"domain": "app.example.org"}]),
+        ("shop_frontends", ["domain=app.example.org path=/srv/app"]),
+        ("shop_listen_addresses", ["db.example.org"]),
+        ("shop_listen_addresses", ["*"]),
+        ("shop_client_networks", ["10.0.0.5"]),
+        ("shop_client_networks", ["10.0.0.5/24"]),
+        ("shop_client_networks", ["web.example.org"]),
+        ("shop_private_ports", [5432]),
+        ("shop_private_ports", [{"port": 5432}]),
+        ("shop_private_ports", [{"port": 70000, "networks": ["10.0.0.0/24"]}]),
+        ("shop_private_ports", [{"port": 5432, "networks": ["10.0.0.5"]}]),
+        ("shop_private_ports", [{"port": 5432, "networks": "10.0.0.0/24"}]),
+        ("shop_timeout_seconds", 0),
+        ("shop_timeout_seconds", -5),
+        ("shop_timeout_seconds", 1.5),
+        ("shop_memory_mb", -1),
+        ("shop_share_percent", 101),
+        ("shop_data_path", "srv/shop"),
+        ("shop_contact_email", "somebody"),
+        ("shop_debug_enabled", "perhaps"),
+        ("shop_source", "magic"),
+        ("shop_people", {"name": "Ada"}),
+        ("shop_people", ["Ada"]),
+        ("shop_people", [{"age": 36}]),
+        ("shop_people", [{"name": "Ada", "age": "old"}]),
+        ("shop_people", [{"name": "Ada", "nmae": "Ada"}]),
+        ("shop_api_key", "s3cret"),
+    ],
+)
+def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, value: Any) -> None:
+    sentence = sentences.describe_value(name, (OPTIONS | NAMED)[name], value, lambda: "group_vars/all/shop.yml:3")
+    assert sentence
+    assert sentence.startswith(f"{name} is ")
+    assert ", in group_vars/all/shop.yml:3: " in sentence
+    assert "<class" not in sentence
+    assert "\n" not in sentence
+    # Nothing is known of this secret but that it is one.
+    if name != "shop_api_key":
+        example = yaml.safe_load(sentence.split("Write for example `")[1].rstrip("`."))
+        assert broken_rule(name, (OPTIONS | NAMED)[name], example[name]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("project_name", "shop-2"),
+        ("application_environment", {"EMAIL_HOST": "smtp.example.org", "EMAIL_PORT": 587}),
+        ("application_broker_url", ""),
+        ("application_broker_url", "rediss://redis.example.org/3"),
+        ("application_broker_url", "amqp://shop:a;b@[2001:db8::1]:5672/shop"),
+        ("application_broker_url", "sentinel://one.example:26379;sentinel://two.example:26379"),
+        ("application_broker_url", "sqs://"),
+        ("application_health_path", ""),
+        ("application_media_folder", "shop/media"),
+        ("application_persistent_paths", ["db.sqlite3", "var/uploads/"]),
+        ("application_requirements_file", "requirements/production.txt"),
+        ("application_requirements_file", "poetry.lock"),
+        ("application_settings", {"ALLOWED_HOSTS": ["shop.example.org"]}),
+        (
+            "application_processes",
+            [process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")],
+        ),
+        ("shop_http_port", 8443),
+        ("shop_http_port", "8443"),
+        ("shop_domain", "localhost"),
+        ("shop_domain", "xn--bcher-kva.example"),
+        ("shop_frontend_origins", []),
+        ("shop_frontend_origins", ["http://localhost:5173", "http://app.localhost", "http://127.0.0.1:8000"]),
+        ("shop_frontend_origins", ["https://app.example.org", "https://app.example.org:8443"]),
+        ("shop_listen_addresses", ["10.0.0.5", "fd00::5"]),
+        ("shop_client_networks", ["10.0.0.0/24", "10.0.1.5/32", "fd00::/64"]),
+        ("shop_private_ports", [{"port": 5432, "networks": ["10.0.0.0/24"]}]),
+        ("shop_memory_mb", 0),
+        ("shop_share_percent", 100),
+        ("shop_data_path", "/srv/shop"),
+        ("shop_contact_email", ""),
+        ("shop_contact_email", "ops@shop.localhost"),
+        ("shop_debug_enabled", "false"),
+        ("shop_people", [{"name": "Ada", "age": 36}]),
+    ],
+)
+def test_a_right_value_passes(name: str, value: Any) -> None:
+    assert broken_rule(name, (OPTIONS | NAMED)[name], value) is None
+
+
+def test_a_secret_is_named_but_never_shown() -> None:
+    sentence = sentences.describe_value("shop_api_key", OPTIONS["shop_api_key"], "s3cret", lambda: "vault.yml:1")
+    assert sentence
+    assert "hidden" in sentence
+    assert "s3cret" not in sentence
+    assert "only-this-key" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("shop_htp_port", "Did you mean shop_http_port?"),
+        ("shopp_http_port", "Did you mean shop_http_port?"),
+        ("shop_something_else", "is not known"),
+        ("shop_http_port", None),
+        ("vault_shop_api_key", None),
+        ("garden_http_port", None),
+    ],
+)
+def test_an_unknown_name_is_reported_when_a_role_should_know_it(name: str, expected: str | None) -> None:
+    sentence = sentences.describe_unknown(name, OPTIONS, ["project", "shop"], lambda: "shop.yml:1")
+    assert expected in (sentence or "") if expected else sentence is None
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({}, ["application_broker_url is missing"]),
+        ({"application_broker_url": ""}, ["application_broker_url is missing"]),
+        # What is wrong has its own sentence.
+        ({"application_broker_url": "kafka://broker/1"}, []),
+    ],
+)
+def test_a_service_of_the_inventory_that_its_project_cannot_reach_is_told(
+    values: dict[str, str], missing: list[str]
+) -> None:
+    given = {"group_names": ["web", "broker"], "application_processes": "gunicorn", **values}
+    valid = {name: value for name, value in values.items() if not value}
+    told = sentences.describe_unused(given, valid, Path("inventories/test"))
+    assert [" ".join(sentence.split()[:3]) for sentence in told] == missing
+
+
+ACCOUNTS = Path("/usr/share/base-passwd")
+
+
+def names_in_roles() -> set[str]:
+    """The users, groups and units that the roles name; what they compute is no fixed name."""
+    every = [task for path in ROOT.glob("roles/*/*/*.yml") for task, _ in tasks(task_list(path))]
+    actions = [action for task in every for action in task.values() if isinstance(action, dict)]
+    found = [action.get(key) for action in actions for key in ("owner", "group")]
+    found += [task.get("become_user") for task in every]
+    units = ("ansible.builtin.systemd_service", "slipway.host.unit")
+    found += [task[unit].get("name") for task in every for unit in units if unit in task]
+    return {name.partition(".")[0].partition("@")[0] for name in found if name and "{" not in name}
+
+
+def task_list(path: Path) -> list[dict[str, Any]]:
+    found = load(path)
+    return found if isinstance(found, list) else []
+
+
+def test_a_name_that_roles_give_to_something_else_is_refused() -> None:
+    names = names_in_roles()
+    assert {"root", "postgres", "nginx"} <= names
+    assert not [name for name in names if rules.is_name(name)]
+
+
+@pytest.mark.skipif(not ACCOUNTS.is_dir(), reason="this machine is no Debian")
+def test_a_name_of_an_account_that_every_debian_has_is_refused() -> None:
+    lines = [line for path in ACCOUNTS.glob("*.master") for line in path.read_text().splitlines()]
+    assert lines
+    assert not [line for line in lines if rules.is_name(line.partition(":")[0])]
+
+
+@pytest.mark.parametrize("name", ["shop", "slipway", "mailer", "backups", "my-proxy", "web2"])
+def test_a_name_that_only_looks_like_one_is_accepted(name: str) -> None:
+    assert rules.is_name(name)
