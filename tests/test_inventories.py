@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from repository import INVENTORIES, ROLES, ROOT, load, options, project_options
@@ -40,6 +42,20 @@ def test_all_inventories_have_the_same_shape(name):
     folder = ROOT / "inventories" / name
     assert load(folder / "hosts.yml"), "hosts.yml names the machines"
     assert load(folder / "group_vars/all/project.yml"), "group_vars/all/project.yml says what differs"
+
+
+def hosts(groups: dict[str, Any]) -> Iterator[str]:
+    """Every name of a host below `groups`, as often as it is written."""
+    for group in filter(None, groups.values()):
+        yield from group.get("hosts") or ()
+        yield from hosts(group.get("children") or {})
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_a_host_is_named_once(name: str) -> None:
+    names = list(hosts(load(ROOT / "inventories" / name / "hosts.yml")))
+    assert names
+    assert len(names) == len(set(names))
 
 
 def test_no_variables_lie_beside_the_playbooks():
