@@ -1,5 +1,7 @@
 """The collection's filters: what they make, and that Ansible can show how each is called."""
 
+import base64
+import hashlib
 import inspect
 import json
 import subprocess
@@ -9,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.host.plugins.filter import urls
+from ansible_collections.slipway.host.plugins.filter import rabbitmq, units, urls
 from repository import ROOT
 
 PASSWORDS = ["plain", "a/b", "a@b", "100%", "a%2Fb", "a:b", "a?b#c", "a b+c&d=e", "[a]", "ä€", "'\"\\$"]
@@ -62,11 +64,36 @@ def test_an_ipv6_address_keeps_its_port_apart() -> None:
     assert (broker.hostname, broker.port) == ("2001:db8::1", 5671)
 
 
+def test_a_process_that_runs_several_times_has_numbered_units() -> None:
+    mail = {"name": "mail", "command": "celery", "count": 3}
+    names = [unit["name"] for unit in units.application_units([{"name": "web"}, mail])]
+    assert names == ["web", "mail", "mail-2", "mail-3"]
+    assert units.application_units([mail])[2] == {**mail, "name": "mail-3"}
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [("run $NAME", '"run $$NAME"'), ("run %h", '"run %%h"'), ('run "a b"', r'"run \"a b\""'), (r"a\n", r'"a\\n"')],
+)
+def test_systemd_expands_nothing_of_a_command(command: str, word: str) -> None:
+    assert units.systemd_command(command) == word
+
+
+def test_a_password_has_the_hash_that_rabbitmq_makes() -> None:
+    """Salt and SHA-256 of salt and password, as its guide on passwords says; another user has another salt."""
+    made = rabbitmq.rabbitmq_password_hash("secret", "shop")
+    salt, digest = base64.b64decode(made)[:4], base64.b64decode(made)[4:]
+    assert digest == hashlib.sha256(salt + b"secret").digest()
+    assert made == rabbitmq.rabbitmq_password_hash("secret", "shop")
+    assert made[:5] != rabbitmq.rabbitmq_password_hash("secret", "other")[:5]
+
+
 def test_ansible_shows_how_each_filter_is_called() -> None:
-    functions = {f"slipway.host.{name}": function for name, function in urls.FilterModule().filters().items()}
+    found = [module.FilterModule().filters() for module in (rabbitmq, units, urls)]
+    functions = {f"slipway.host.{name}": function for each in found for name, function in each.items()}
     command = [str(Path(sys.executable).with_name("ansible-doc")), "--type=filter", "--json", *functions]
     shown = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     for name, function in functions.items():
         _, *parameters = inspect.signature(function).parameters
         assert set(shown[name]["doc"]["options"]) == {"_input", *parameters}
-        assert shown[name]["doc"]["positional"] == parameters[0]
+        assert shown[name]["doc"].get("positional") == next(iter(parameters), None)

@@ -1,10 +1,13 @@
 """Filters for RabbitMQ's definitions file."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
+from collections.abc import Callable
 
 
-def rabbitmq_password_hash(password, user):
+def rabbitmq_password_hash(password: str, user: str) -> str:
     """Hash `password` as RabbitMQ stores it: base64 of a 4-byte salt and SHA-256 over salt and password.
 
     The salt comes from the user's name and the password, so that the same pair always gives the same file.
@@ -15,5 +18,5 @@ def rabbitmq_password_hash(password, user):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., str]]:
         return {"rabbitmq_password_hash": rabbitmq_password_hash}
