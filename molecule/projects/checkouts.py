@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make a git checkout of each project in this folder, and an inventory of it with `make init`.
 
-Everything lies in .cache/projects: the checkouts by name, and inventories/ for the host of inventories/projects.
+Everything lies in .cache/projects: the checkouts by name, and inventories/ for the host of inventory/ beside this file.
 """
 
 import os
@@ -34,7 +34,7 @@ def commit(folder, message):
 
 def main():
     shutil.rmtree(CACHE, ignore_errors=True)
-    hosts = ROOT / "inventories/projects"
+    hosts = Path(__file__).parent / "inventory"
     for name, domain in PROJECTS.items():
         checkout = CACHE / name
         shutil.copytree(Path(__file__).parent / name, checkout, ignore=shutil.ignore_patterns("__pycache__"))

@@ -489,7 +489,7 @@ class Inventory:
             raise Refusal(f"{folder} is no inventory: it has no hosts.yml.")
         self.generated = self.folder / "machines.yml"
         self.secrets = self.folder / ".secrets"
-        self.state = CACHE / "machines" / "-".join(self.folder.relative_to(REPOSITORY / "inventories").parts)
+        self.state = CACHE / "machines" / "-".join(self.folder.relative_to(REPOSITORY).parts)
 
     def variables(self):
         """Variables of each host by name, as Ansible reads them."""

@@ -227,6 +227,7 @@ def test_the_front_ends_decide_what_the_cookie_needs(environment, samesite):
     [
         ("postgres://u:p%40ss@db.example.com:5433/name", ["db.example.com", 5433, "p@ss", "name"]),
         ("postgres://u:p@%2Frun%2Fpostgresql/name", ["/run/postgresql", "", "p", "name"]),
+        ("postgres://u:p@/name?host=/run/postgresql", ["", "", "p", "name"]),
         ("postgres://u:p@%2Ftmp%2FPG:5433/name", ["/tmp/PG", "5433", "p", "name"]),  # noqa: S108
         ("postgresql:///name", ["", "", "", "name"]),
     ],
