@@ -11,7 +11,8 @@ import subprocess
 
 import machine
 import pytest
-from machine import ADDRESS, CACHE, CLONE, ROOT, Vagrant, run
+from lab.commands import run
+from machine import ADDRESS, CACHE, CLONE, ROOT, Vagrant
 from support import Site, eventually
 
 # A provider that knows what the plugin's documentation names.
@@ -60,7 +61,7 @@ def vagrant(clone):
     with machine.network() as network:
         vagrant = Vagrant(clone)
         vagrant.do("box", "list")
-        public_key = run("ssh-keygen", "-y", "-f", CACHE / "home/insecure_private_key")
+        public_key = run("ssh-keygen", "-y", "-f", CACHE / "home/insecure_private_key").strip()
         vagrant.do("box", "add", "--force", "--name", machine.BOX, str(machine.make_box(public_key, network)))
         yield vagrant
         vagrant.ask("destroy", "--force")
@@ -91,7 +92,7 @@ def test_the_call_that_up_shows_is_answered(up, clone):
     said = re.sub(r"^(==> | +)slipway: ?", "", up, flags=re.MULTILINE)
     call = re.search(r"curl .*?(?=\n *\n)", said, re.DOTALL)[0]
     words = shlex.split(call.replace("\\\n", " "))
-    assert json.loads(run(*words, "--silent", "--fail", cwd=clone))["release"]
+    assert json.loads(run(*words, "--silent", "--fail", folder=clone))["release"]
 
 
 def test_provision_changes_nothing(vagrant, up):
@@ -109,12 +110,12 @@ def test_provision_releases_what_is_not_committed(vagrant, clone, site):
 
 def test_the_commands_of_operators_reach_the_machine(clone, up):
     program = ROOT / ".venv/bin/ansible"
-    said = run(program, "all", "-i", "inventories/vagrant", "--module-name=ping", cwd=clone)
+    said = run(program, "all", "-i", "inventories/vagrant", "--module-name=ping", folder=clone)
     assert "SUCCESS" in said
 
 
 def test_the_promises_of_a_host_hold(clone, up):
-    assert " passed" in run("make", "--silent", "verify", "ENV=vagrant", cwd=clone)
+    assert " passed" in run("make", "--silent", "verify", "ENV=vagrant", folder=clone)
 
 
 def test_a_machine_that_was_halted_serves_again(vagrant, site):
