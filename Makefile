@@ -12,6 +12,8 @@ NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
 SWITCH = $(if $(filter yes,$($1)),-e '{"$2_enabled": true}')
 # $(call QUOTED,NAME): the value of a variable as it was typed, as one word of the shell.
 QUOTED = '$(subst ','\'',$(value $1))'
+# The program that boots hosts, tools/lab, and what it imports.
+LAB = PYTHONPATH=tools:ansible/collections
 # These print one table, or with JSON=yes one document, and nothing else on standard output.
 ASK = ANSIBLE_STDOUT_CALLBACK=slipway.host.status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
 PLAY = ANSIBLE_STDOUT_CALLBACK=slipway.host.progress $(BIN)/ansible-playbook -i $(INVENTORY)
@@ -25,70 +27,70 @@ help: ## Show what can be made
 
 up: override ENV = local
 up: ## Boot and provision a host on this machine
-	@molecule/shared/tools.sh hosts
+	@tools/install.sh hosts
 	@$(MAKE) --no-print-directory spa
-	@$(BIN)/python molecule/shared/machines.py up inventories/local
+	@$(LAB) $(BIN)/python -m lab up inventories/local
 	@$(PLAY) ansible/site.yml
 	@$(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='slipway-manage users_load 250' >/dev/null
-	@$(BIN)/python molecule/shared/welcome.py inventories/local
+	@$(BIN)/python tools/welcome.py inventories/local
 
 down: ## Remove that host, its network and its secrets
-	@/usr/bin/python3 molecule/shared/machines.py down inventories/local
+	@$(LAB) /usr/bin/python3 -m lab down inventories/local
 
 init: ## Write an inventory for a Django project: NAME, DOMAIN, SOURCE; docs/projects.md has more
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@PYTHONPATH=ansible:ansible/collections $(BIN)/python -m init $(foreach option,NAME DOMAIN SOURCE FOLDER HOST SETTINGS ENTRY CELERY REQUIREMENTS HEALTH DATABASE BROKER,$(if $(filter command,$(origin $(option))),--$(shell echo $(option) | tr A-Z a-z)=$(call QUOTED,$(option))))
 
 provision: ## Bring the hosts of ENV to what the inventory says, LOGIN=root where only root can log in
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/site.yml$(if $(LOGIN), -e ansible_user=$(LOGIN))
 
 deploy: ## Release the latest commit, or REF, to ENV
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/deploy.yml $(if $(REF),-e application_source_ref=$(REF)) $(call SWITCH,BREAKING,release_breaking_migrations) $(call SWITCH,UNCOMMITTED,application_uncommitted)
 
 rollback: ## Go back to the last good release, or to RELEASE
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/rollback.yml $(if $(RELEASE),-e release_target=$(RELEASE)) $(call SWITCH,REVERSE,release_reverse_migrations)
 
 status: ## Show what runs where on ENV; DRIFT=yes adds what differs from the inventory
-	@molecule/shared/tools.sh >&2
+	@tools/install.sh >&2
 	@$(ASK) ansible/status.yml $(if $(filter yes,$(DRIFT)),ansible/site.yml --check)
 
 history: ## Show what was released to ENV, by whom, and how it ended
-	@molecule/shared/tools.sh >&2
+	@tools/install.sh >&2
 	@$(ASK) ansible/history.yml
 
 unlock: ## Show who locks the releases of ENV, and free them
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/unlock.yml $(if $(filter yes,$(YES)),-e '{"release_unlock_confirmed": true}')
 
 plan: ## Show what provision and deploy would change on ENV
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/site.yml ansible/deploy.yml --check --diff $(if $(REF),-e application_source_ref=$(REF))
 
 maintenance: ## Show a maintenance page on ENV, STATE=on, or the site again, STATE=off
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(PLAY) ansible/maintenance.yml -e maintenance=$(ON_OR_OFF)
 
 check: $(SPA)/node_modules/.package-lock.json ## Lint, contracts and unit tests: under 3 minutes
-	@for tools in spa tests; do molecule/shared/tools.sh $$tools || exit; done
+	@for tools in spa tests; do tools/install.sh $$tools || exit; done
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit contracts
 
 lint: $(SPA)/node_modules/.package-lock.json
-	@molecule/shared/tools.sh spa
-	@molecule/shared/tools.sh tests
+	@tools/install.sh spa
+	@tools/install.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
 	@cd $(SPA) && $(NODE) npm run --silent check
 
 contracts:
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(BIN)/python -m pytest --quiet --numprocesses=2 --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
 
 unit: $(SPA)/node_modules/.package-lock.json
-	@molecule/shared/tools.sh spa
-	@molecule/shared/tools.sh tests
+	@tools/install.sh spa
+	@tools/install.sh tests
 	@cd app && PATH="$(CURDIR)/.cache/app/bin:$$PATH" pg_virtualenv -t sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/postgres python -m pytest --quiet'
 	@cd $(SPA) && $(NODE) npm test --silent -- --reporter=dot
@@ -97,36 +99,36 @@ spa: $(SPA)/dist/index.html ## Build the example front end
 	@:
 
 $(SPA)/node_modules/.package-lock.json: $(SPA)/package-lock.json
-	@molecule/shared/tools.sh spa
+	@tools/install.sh spa
 	@echo "Installing the front end's packages"
 	@cd $(SPA) && $(NODE) npm ci --silent
 
 $(SPA)/dist/index.html: $(SPA)/node_modules/.package-lock.json $(wildcard $(foreach folder,. src src/components public,$(SPA)/$(folder)/*.*)) app/openapi.yaml
-	@molecule/shared/tools.sh spa
+	@tools/install.sh spa
 	@echo "Building the front end"
 	@cd $(SPA) && $(NODE) npm run --silent build -- --logLevel warn
 
 development: spa ## Test local development in a browser
-	@molecule/shared/tools.sh tests
-	@molecule/shared/tools.sh browser
+	@tools/install.sh tests
+	@tools/install.sh browser
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/local_development
 
 heroku: tests/heroku/node_modules/.package-lock.json ## Try the Heroku button with Heroku's own tool
-	@molecule/shared/tools.sh tests
-	@molecule/shared/tools.sh heroku
+	@tools/install.sh tests
+	@tools/install.sh heroku
 	@$(NODE) $(BIN)/python -m pytest --quiet --tb=short tests/heroku
 
 vagrant: ## Try the Vagrantfile with the distribution's own tool
-	@molecule/shared/tools.sh vagrant
+	@tools/install.sh vagrant
 	@$(BIN)/python -m pytest --quiet --tb=short tests/vagrant
 
 tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
-	@molecule/shared/tools.sh spa
+	@tools/install.sh spa
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
 test: check spa ## Everything: check, a browser, Heroku, Vagrant, and booted hosts of two distributions
-	@for tools in hosts browser heroku vagrant; do molecule/shared/tools.sh $$tools || exit; done
+	@for tools in hosts browser heroku vagrant; do tools/install.sh $$tools || exit; done
 	@echo "Two at a time, each shown when it has ended: releases default projects vagrant heroku development"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
 		scenario-releases scenario-default scenario-projects vagrant heroku development
@@ -135,23 +137,23 @@ scenario-%:
 	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
 molecule: ## Prove SCENARIO on booted hosts
-	@molecule/shared/tools.sh hosts
-	@molecule/shared/tools.sh browser
+	@tools/install.sh hosts
+	@tools/install.sh browser
 	@$(MAKE) --no-print-directory spa
 	@rm -f .cache/failed-$(SCENARIO)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SLIPWAY_FAILED="$(CURDIR)/.cache/failed-$(SCENARIO)" \
 		molecule test --scenario-name $(SCENARIO) || { cat .cache/failed-$(SCENARIO) 2>/dev/null; exit 1; }
 
 verify: ## Run the read-only host tests against ENV
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@$(BIN)/python -m pytest --quiet molecule/testinfra --hosts=all --ansible-inventory=$(INVENTORY) -m "not destructive"
 
 bench: ## Measure the figures of docs/performance.md
-	@molecule/shared/tools.sh hosts
-	@$(BIN)/python molecule/shared/bench.py
+	@tools/install.sh hosts
+	@$(BIN)/python tools/bench.py
 
 lock: ## Compile the requirements again
-	@molecule/shared/tools.sh
+	@tools/install.sh
 	@cd ansible && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from lab.processes import descendants
 from support import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -162,11 +163,6 @@ class Play:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.wait()
-
-
-def descendants(pid):
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [found for child in map(int, children) for found in (child, *descendants(child))]
 
 
 class Cluster:

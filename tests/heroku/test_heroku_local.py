@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 import services
+from lab.processes import command_line, descendants
+from support import eventually
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -24,26 +26,6 @@ HOST = "slipway-0a1b2c3d4e5f.herokuapp.com"
 CLIENT = "198.51.100.7"
 # Heroku kills what is left after this time.
 SECONDS_TO_END = 30
-
-
-def eventually(ask, seconds):
-    give_up = time.monotonic() + seconds
-    while not (answer := ask()):
-        if time.monotonic() > give_up:
-            pytest.fail(f"still {answer!r} after {seconds} seconds", pytrace=False)
-        time.sleep(0.2)
-    return answer
-
-
-def descendants(pid):
-    """Each process below another, parents first, with its command line."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for child in map(int, children):
-        try:
-            yield child, Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            yield from descendants(child)
-        except FileNotFoundError:
-            continue
 
 
 class Dyno:
@@ -64,7 +46,7 @@ class Dyno:
 
     def processes(self):
         """Those of the app, without the tool's own."""
-        return [pid for pid, command in descendants(self.process.pid) if not re.match(r"\S*node ", command)]
+        return [pid for pid in descendants(self.process.pid) if not re.match(r"\S*node |$", command_line(pid))]
 
     def memory(self):
         """Resident megabytes, where what is shared counts once."""
@@ -194,8 +176,8 @@ def released(app):
 def dynos(released):
     dynos = {name: Dyno(released, name) for name in MANIFEST["formation"]}
     try:
-        eventually(lambda: released.answers("/health/ready/"), 60)
-        eventually(lambda: "default" in released.broker.queues(), 60)
+        eventually(lambda: released.answers("/health/ready/"), seconds=60)
+        eventually(lambda: "default" in released.broker.queues(), seconds=60)
         yield dynos
     except BaseException:
         for dyno in dynos.values():

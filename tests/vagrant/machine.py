@@ -8,17 +8,18 @@ import platform
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+
+from lab import image
+from lab.commands import run
+from lab.controller import locked, resolvers, tested_suites
+from lab.network import LOCK, Network, first_free, uplink_mtu
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache/vagrant"
-sys.path[:0] = [str(ROOT / "molecule/shared"), str(ROOT / "molecule/testinfra")]
-
-import machines  # noqa: E402 - the harness is no package
-
 BOX = "slipway"
 # Checkouts side by side have machines, and addresses of this machine, of their own.
 CHECKOUT = zlib.crc32(str(ROOT).encode())
@@ -56,18 +57,14 @@ IPv6AcceptRA=no
 """
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.strip()
-
-
 @contextlib.contextmanager
-def network():
+def network() -> Iterator[Network]:
     """A bridge with a way out, removed at the end; also that of a run that was killed."""
     record = CACHE / "network"
     if record.exists():
-        machines.Network(int(record.read_text())).remove()
-    with machines.alone():
-        free = next(each for each in map(machines.Network, range(machines.NETWORKS)) if each.is_free())
+        Network(int(record.read_text())).remove()
+    with locked(LOCK):
+        free = first_free()
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(str(free.number))
         free.create(published=None)
@@ -78,10 +75,10 @@ def network():
         record.unlink()
 
 
-def root_file_system(public_key):
+def root_file_system(public_key: str) -> Path:
     """An archive of the image, with Vagrant's user in it."""
-    image = machines.image(machines.suites()[0])
-    parts = "".join([image.name, public_key, USER, NETWORK])
+    lower = image.base(tested_suites()[0])
+    parts = "".join([lower.name, public_key, USER, NETWORK])
     archive = CACHE / f"{hashlib.sha256(parts.encode()).hexdigest()[:12]}.tar.gz"
     if archive.exists():
         return archive
@@ -90,11 +87,11 @@ def root_file_system(public_key):
     shutil.rmtree(scratch, ignore_errors=True)
     for folder in (root, scratch / "upper", scratch / "work"):
         folder.mkdir(parents=True)
-    layers = f"lowerdir={image},upperdir={scratch}/upper,workdir={scratch}/work"
+    layers = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
     run("mount", "-t", "overlay", "overlay", "-o", layers, root)
     try:
-        run("chroot", root, "sh", "-ec", USER, input=f"{public_key}\n")
-        (root / "etc/resolv.conf").write_text(machines.resolvers())
+        run("chroot", root, "sh", "-ec", USER, text=f"{public_key}\n")
+        (root / "etc/resolv.conf").write_text(resolvers())
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         # LXC gives the machine its address; units that wait for the network wait for this.
         (root / "etc/systemd/network/10-eth0.network").write_text(NETWORK)
@@ -106,7 +103,7 @@ def root_file_system(public_key):
             "-cf",
             f"{archive}.new",
             "./rootfs",
-            cwd=scratch,
+            folder=scratch,
         )
     finally:
         run("umount", root)
@@ -115,7 +112,7 @@ def root_file_system(public_key):
     return archive
 
 
-def make_box(public_key, network):
+def make_box(public_key: str, network: Network) -> Path:
     """A box whose machine is on that network; returns its file."""
     folder = CACHE / "box"
     shutil.rmtree(folder, ignore_errors=True)
@@ -128,17 +125,17 @@ def make_box(public_key, network):
             files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
             network=network,
             address=network.address(0),
-            mtu=machines.uplink_mtu(),
+            mtu=uplink_mtu(),
         )
     )
-    run("tar", "-cf", CACHE / "slipway.box", "metadata.json", "lxc-config", "rootfs.tar.gz", cwd=folder)
+    run("tar", "-cf", CACHE / "slipway.box", "metadata.json", "lxc-config", "rootfs.tar.gz", folder=folder)
     return CACHE / "slipway.box"
 
 
 class Vagrant:
     """Vagrant in a clone of this repository, with a home of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
             **os.environ,
@@ -148,7 +145,7 @@ class Vagrant:
             "SLIPWAY_ADDRESS": ADDRESS,
         }
 
-    def ask(self, *words, **environment):
+    def ask(self, *words: str, **environment: str) -> tuple[int, str]:
         """Its exit code, and what it said."""
         # Not into a pipe, whose end would only come with that of the processes which forward the ports.
         with tempfile.TemporaryFile("w+") as output:
@@ -164,7 +161,7 @@ class Vagrant:
             output.seek(0)
             return done.returncode, output.read()
 
-    def do(self, *words, **environment):
+    def do(self, *words: str, **environment: str) -> str:
         code, said = self.ask(*words, **environment)
         assert code == 0, said[-4000:]
         return said

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def main():
+def main() -> None:
     inventory = Path(sys.argv[1])
     machines = json.loads(inventory.joinpath("machines.yml").read_text().split("\n", 1)[1])
     port = machines["all"]["vars"]["project_https_port"]

@@ -6,50 +6,53 @@ cached, a run that changes nothing, and apt installing the same packages by hand
 the medians, and the ratio of the medians. Removes what it made; refuses to start beside an existing local host.
 """
 
+import os
 import re
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 INVENTORY = "inventories/local"
 BIN = Path(sys.executable).parent
-MACHINES = [sys.executable, "molecule/shared/machines.py"]
-PLAY = [BIN / "ansible-playbook", "-i", INVENTORY, "ansible/site.yml"]
+LAB = [sys.executable, "-m", "lab"]
+IMPORTED = {"PYTHONPATH": "tools:ansible/collections"}
+PLAY: list[str | Path] = [BIN / "ansible-playbook", "-i", INVENTORY, "ansible/site.yml"]
 
 
-def timed(*commands):
+def timed(*commands: Sequence[str | Path]) -> float:
     """Seconds that the commands take, one after the other."""
     start = time.monotonic()
     for command in commands:
-        subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=REPOSITORY, env=os.environ | IMPORTED, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
 
 
-def packages():
+def packages() -> list[str]:
     """Names that the roles give to apt."""
     names = {"ca-certificates", "systemd-timesyncd", "tzdata", "unattended-upgrades"}
     for tasks in REPOSITORY.glob("roles/*/tasks/install.yml"):
-        for block in re.findall(r"apt:\n    name:(?: (?!>)(\S+)|((?:\n      - \S+)+))", tasks.read_text()):
-            names.update(word for word in " ".join(block).split() if word != "-")
+        for one, several in re.findall(r"apt:\n    name:(?: ([\w.+-]+)\n|((?:\n {6}\S.*)+))", tasks.read_text()):
+            names.update([one] if one else re.findall(r"^ {6}- ([\w.+-]+)$", several, re.MULTILINE))
     return sorted(names)
 
 
-def by_hand():
+def by_hand() -> list[str | Path]:
     install = "DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends"
     remote = f"sudo apt-get -qq update && sudo {install} {' '.join(packages())}"
     return [BIN / "ansible", "-i", INVENTORY, "all", "-m", "ansible.builtin.shell", "-a", remote]
 
 
-def main():
+def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     if (REPOSITORY / INVENTORY / "machines.yml").exists():
         sys.exit("The local host exists: run `make down` first, since each round makes it anew.")
-    up, down = [*MACHINES, "up", INVENTORY], [*MACHINES, "down", INVENTORY]
+    up, down = [*LAB, "up", INVENTORY], [*LAB, "down", INVENTORY]
     timed(up, down)
-    figures = {"make up": [], "nothing to change": [], "apt by hand": []}
+    figures: dict[str, list[float]] = {"make up": [], "nothing to change": [], "apt by hand": []}
     for place in range(rounds):
         figures["make up"].append(timed(up, PLAY))
         figures["nothing to change"].append(timed(PLAY))

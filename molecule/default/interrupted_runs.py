@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Put bare hosts through what may come before a run of the playbook succeeds.
 
-    ordeal.py INVENTORY PLAYBOOK COUNT
+    interrupted_runs.py INVENTORY PLAYBOOK COUNT
 
 First a run in check mode, which must succeed and change nothing; then COUNT runs, each killed with SIGKILL at a
 random moment, together with everything that it started on this machine. What runs on the hosts lives on, as it
@@ -17,35 +17,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lab.processes import descendants
+
 # The first run is killed within this time, each later one may live that much longer: all roles get their turn.
 STEP_SECONDS = 40
 
 
-def leaked(output, inventory):
+def leaked(output: str, inventory: str) -> list[str]:
     """Names of the inventory's secrets whose content stands in the output."""
     folder = Path(inventory, ".secrets")
     files = [path for path in folder.iterdir() if path.suffix not in (".pub", ".crt") and path.name != "known_hosts"]
     return sorted(path.name for path in files if any(line in output for line in private_lines(path)))
 
 
-def private_lines(path):
+def private_lines(path: Path) -> list[str]:
     """The lines that nobody else may know. The last and shorter one of a private key is part of its public half."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("-----")]
     return [line for line in lines if len(line) == max(map(len, lines))]
 
 
-def descendants(pid):
-    """Processes that `pid` started, and that those started; Ansible's workers lead sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [found for child in map(int, children) for found in (child, *descendants(child))]
-
-
-def attempt(command, inventory, seconds=None):
+def attempt(command: list[str], inventory: str, seconds: float | None = None) -> tuple[int | None, str]:
     """Run the playbook, for at most `seconds`; returns its exit code, None when it was killed, and its output."""
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         output, _ = run.communicate(timeout=seconds)
-        code = run.returncode
+        code: int | None = run.returncode
     except subprocess.TimeoutExpired:
         for process in [run.pid, *descendants(run.pid)]:
             with contextlib.suppress(ProcessLookupError):
@@ -59,7 +55,7 @@ def attempt(command, inventory, seconds=None):
     return code, output
 
 
-def main():
+def main() -> None:
     inventory, playbook, count = sys.argv[1:]
     seed = int(os.environ.get("SLIPWAY_SEED", random.SystemRandom().randrange(10**6)))
     moments = random.Random(seed)  # noqa: S311 - moments need no secrecy

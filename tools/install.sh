@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
-# Usage: tools.sh [hosts|tests|heroku|vagrant|browser|spa]
+# Usage: tools/install.sh [hosts|tests|heroku|vagrant|browser|spa]
 #   hosts    adds what booting hosts needs, and so wants root
 #   tests    what unit tests need
 #   heroku   what trying the Heroku button needs
@@ -8,7 +8,7 @@
 #   browser  what tests in a browser need
 #   spa      what building the example front end needs
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 
 refuse() {
     echo "$1" >&2
