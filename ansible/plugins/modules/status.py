@@ -1,6 +1,8 @@
 #!/usr/bin/python
 """Say what runs on a host and how it is; changes nothing and takes no lock."""
 
+from __future__ import annotations
+
 import datetime
 import json
 import os
@@ -8,11 +10,25 @@ import shutil
 import socket
 import ssl
 import subprocess
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
-from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease
+from ansible_collections.slipway.host.plugins.module_utils.release.records import Attempt, History, Lease, read_json
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Probe, Slots, properties, systemctl
+from ansible_collections.slipway.host.plugins.module_utils.status import (
+    Activation,
+    Certificate,
+    Disk,
+    Health,
+    HostAnswer,
+    Maintenance,
+    Migrations,
+    Queues,
+    Unfinished,
+    Unit,
+)
 
 DOCUMENTATION = r"""
 module: status
@@ -21,34 +37,41 @@ description:
   - Collects in one go what a person asks first, and returns it as C(status). It changes nothing, takes no lock and
     starts nothing that was stopped.
   - The database and the broker are asked by the release that serves, in one start of its Django.
+  - The port of the certificate and the switch of maintenance are in the fact that the role C(nginx) wrote on the host.
 options:
   project: {type: dict, required: true, description: As the module release has it.}
   script: {type: str, required: true, description: What Django is asked; the content of a Python file.}
   services: {type: list, elements: str, default: [], description: "Further units to look at, also with a wildcard."}
-  https_port: {type: int, default: 443, description: Where the proxy shows its certificate.}
-  maintenance_flag: {type: str, default: "", description: The file that turns maintenance on; empty for none.}
 author: Slipway contributors
 """
 
 DJANGO_SECONDS = 10
 PROXY_SECONDS = 3
+FACTS = "/etc/ansible/facts.d/slipway_{}.fact"
 
 
-def iso(timestamp):
+def iso(timestamp: float) -> str:
     return datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc).isoformat(timespec="seconds")
 
 
-def state(unit):
+def state(unit: str) -> Unit:
     """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none."""
-    found = properties(unit, "ActiveState", "LoadState", "NRestarts")
-    if not found and systemctl("list-unit-files", "--no-legend", unit).stdout:
+    shown = properties(unit, "ActiveState", "LoadState", "NRestarts")
+    if not shown and systemctl("list-unit-files", "--no-legend", unit).stdout:
         # An instance that does not run is not loaded, so that only its template is known.
         return {"state": "inactive", "restarts": 0}
-    absent = found.get("LoadState", "not-found") == "not-found"
-    return {"state": "absent" if absent else found["ActiveState"], "restarts": int(found.get("NRestarts") or 0)}
+    absent = shown.get("LoadState", "not-found") == "not-found"
+    return {"state": "absent" if absent else shown["ActiveState"], "restarts": int(shown.get("NRestarts") or 0)}
 
 
-def certificate(domain, port):
+def health(answer: str, path: str) -> Health:
+    """Without a path, any answer is good that is no error of the server."""
+    status = answer.partition(" ")[0]
+    ok = status == "200" if path else status.isdigit() and int(status) < 500
+    return {"ok": ok, "answer": status if ok else answer}
+
+
+def certificate(domain: str, port: int) -> Certificate | None:
     """When the certificate expires that the proxy on this host shows; None when it shows none."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -61,15 +84,39 @@ def certificate(domain, port):
             shown = secure.getpeercert(binary_form=True)
         words = ["openssl", "x509", "-inform", "DER", "-noout", "-enddate"]
         said = subprocess.run(words, input=shown, capture_output=True, check=True).stdout.decode()
-        return iso(ssl.cert_time_to_seconds(said.strip().partition("=")[2]))
+        return {"expires": iso(ssl.cert_time_to_seconds(said.strip().partition("=")[2]))}
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
+
+
+def maintenance(flag: str | None) -> Maintenance:
+    """Whether maintenance is on, and since when; not known without the path of its flag."""
+    if not flag:
+        return {"on": None, "since": None}
+    try:
+        return {"on": True, "since": iso(os.stat(flag).st_mtime)}
+    except OSError:
+        return {"on": False, "since": None}
+
+
+def disk(path: str) -> Disk:
+    free = os.statvfs(path)
+    free_bytes = free.f_bavail * free.f_frsize
+    percent = round(100 * free_bytes / shutil.disk_usage(path).total)
+    return {"path": path, "free_bytes": free_bytes, "free_percent": percent}
+
+
+def lengths(said: Any) -> Queues | None:
+    """What the project's own command says of its queues, unless it means something else."""
+    if not (isinstance(said, dict) and isinstance(said.get("queues"), dict)):
+        return None
+    return {"queues": said["queues"], "reachable": bool(said.get("reachable"))}
 
 
 class Django:
     """Questions to the Django of the release that serves, on their way while the rest is collected."""
 
-    def __init__(self, slots, user, script):
+    def __init__(self, slots: Slots, user: str, script: str) -> None:
         current = os.path.realpath(slots.current)
         release = os.path.realpath(f"{current}/release")
         words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--property=User={user}"]
@@ -78,131 +125,142 @@ class Django:
         words += [f"--property=EnvironmentFile={os.path.realpath(f'{current}/environment')}"]
         words += [f"--property=EnvironmentFile=-{release}/.complete", "--setenv=PGCONNECT_TIMEOUT=3"]
         words += [f"--property=RuntimeMaxSec={DJANGO_SECONDS}", f"{release}/.venv/bin/python", "-"]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        self.process = subprocess.Popen(words, text=True, **pipes)
-        self.process.stdin.write(script)
-        self.process.stdin.close()
-        self.process.stdin = None
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(words, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+        if self.process.stdin:
+            self.process.stdin.write(script)
+            self.process.stdin.close()
+            self.process.stdin = None
 
-    def answer(self):
-        """`pending` and `queues`, or the `problem`."""
-        nothing = {"pending": None, "queues": None}
+    def answer(self) -> tuple[Migrations, Queues | None]:
         try:
             said, wrote = self.process.communicate(timeout=DJANGO_SECONDS + 2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             said, wrote = "", ""
         try:
-            return {**nothing, "problem": None, **json.loads(said)}
+            found = json.loads(said)
         except ValueError:
             lines = [line for line in wrote.splitlines() if line.strip()]
-            return {**nothing, "problem": lines[-1] if lines else f"no answer within {DJANGO_SECONDS} s"}
+            problem = lines[-1] if lines else f"no answer within {DJANGO_SECONDS} s"
+            return {"pending": None, "problem": problem}, None
+        return {"pending": found["pending"], "problem": found["problem"]}, lengths(found["queues"])
 
 
-class Status:
-    def __init__(self, parameters):
-        self.__dict__.update(parameters, **parameters["project"])
-        self.slots = Slots(self.name, self.root, self.processes, self.known_processes)
-        self.slot = self.slots.serving()
+@dataclass(frozen=True)
+class Project:
+    """What of the project's description is needed here."""
 
-    def collect(self):
-        django = Django(self.slots, self.user, self.script) if self.slot and self.processes else None
-        units = {name: f"{self.name}-{name}@{self.slot}.service" for name in self.processes} if self.slot else {}
-        processes = {name: state(unit) for name, unit in units.items()}
-        services = {unit.rstrip("@*"): state(unit) for unit in self.services}
-        found = {
-            "name": self.name,
-            "provisioned": self.is_provisioned(services),
-            **self.release_facts(),
-            "processes": processes,
-            "services": services,
-            "health": self.health(processes),
-            "certificate": self.certificate(),
-            "disk": self.disk(),
-            "maintenance": self.maintenance(),
-            **self.changes(),
-        }
-        answer = django.answer() if django else {}
-        found["migrations"] = {key: answer[key] for key in ("pending", "problem")} if django else None
-        found["queues"] = answer.get("queues")
-        return found
+    name: str
+    root: str
+    user: str
+    processes: list[str]
+    known_processes: list[str]
+    health_host: str
+    health_path: str
 
-    def is_provisioned(self, services):
-        if self.processes:
-            return os.path.exists(f"/etc/systemd/system/{self.name}-release@.service")
+
+class Host:
+    """One project on this host."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.slots = Slots(project.name, project.root, project.processes, project.known_processes)
+        self.slot: str | None = self.slots.serving()
+        self.has_web = "web" in project.processes
+        # What the proxy's role wrote for others to read; empty where it never ran.
+        self.facts: dict[str, Any] = read_json(FACTS.format(project.name)) or {}
+
+    def processes(self) -> dict[str, Unit]:
+        if not self.slot:
+            return {}
+        return {name: state(f"{self.project.name}-{name}@{self.slot}.service") for name in self.project.processes}
+
+    def is_provisioned(self, services: dict[str, Unit]) -> bool:
+        if self.project.processes:
+            return os.path.exists(f"/etc/systemd/system/{self.project.name}-release@.service")
         return not services or any(each["state"] != "absent" for each in services.values())
 
-    def release_facts(self):
+    def activation(self) -> Activation:
         """What serves, and the latest good attempt that made it so."""
         release, environment = self.slots.release(self.slot), self.slots.environment(self.slot)
-        known = Builds(self.root, self.user).metadata(release) or {}
+        manifest = Builds(self.project.root, self.project.user).metadata(release) or {}
         wanted = {"release": release, "environment": environment, "result": "good"}
-        records = History(self.root).read()[::-1] if release else []
-        record = next((each for each in records if wanted.items() <= each.items()), {})
+        records = History(self.project.root).read()[::-1] if release else []
+        record: dict[str, Any] = next((each for each in records if wanted.items() <= each.items()), {})
         return {
             "release": release,
-            "commit": known.get("commit") or record.get("commit"),
-            "ref": record.get("ref") or known.get("ref"),
+            "commit": manifest.get("commit") or record.get("commit"),
+            "ref": record.get("ref") or manifest.get("ref"),
             "kind": record.get("kind"),
             "by": record.get("by"),
             "since": record.get("finished"),
         }
 
-    def health(self, processes):
+    def health(self, processes: dict[str, Unit]) -> Health | None:
         """What the slot's own socket answers; None on hosts without web processes."""
         if "web" not in processes:
             return None
         if processes["web"]["state"] in ("inactive", "failed", "absent"):
             # The socket would start it.
             return {"ok": False, "answer": "not asked: web does not run"}
-        answer = Probe(self.health_host, self.health_path, 0, 0).ask(self.slots, self.slot)
-        return {"ok": answer == "200", "answer": answer}
+        answer = Probe(self.project.health_host, self.project.health_path or "/", 0, 0).ask(self.slots, self.slot)
+        return health(answer, self.project.health_path)
 
-    def certificate(self):
-        expires = certificate(self.health_host, self.https_port) if "web" in self.processes else None
-        return expires and {"expires": expires}
+    def certificate(self) -> Certificate | None:
+        port = self.facts.get("https_port")
+        return certificate(self.project.health_host, port) if self.has_web and port else None
 
-    def disk(self):
-        path = self.root if os.path.isdir(self.root) else "/"
-        usage = shutil.disk_usage(path)
-        free = os.statvfs(path)
-        return {
-            "path": path,
-            "free_bytes": free.f_bavail * free.f_frsize,
-            "free_percent": round(100 * free.f_bavail * free.f_frsize / usage.total),
-        }
-
-    def maintenance(self):
-        """Since when maintenance is on; None on hosts that have none."""
-        if not self.maintenance_flag:
+    def unfinished(self) -> Unfinished | None:
+        """What was begun and not ended."""
+        attempt = Attempt(self.project.root).read()
+        if not attempt:
             return None
-        try:
-            return {"on": True, "since": iso(os.stat(self.maintenance_flag).st_mtime)}
-        except OSError:
-            return {"on": False, "since": None}
-
-    def changes(self):
-        """Who changes the release now, and what was begun and not ended."""
-        keys = ("kind", "release", "step", "by", "started")
-        attempt = Attempt(self.root).read()
         return {
-            "lock": Lease(self.root).holder(),
-            "unfinished": attempt and {key: attempt.get(key) for key in keys},
+            "kind": attempt.get("kind"),
+            "release": attempt.get("release"),
+            "step": attempt.get("step"),
+            "by": attempt.get("by"),
+            "started": attempt.get("started"),
         }
 
+    def status(self, script: str, units: list[str]) -> HostAnswer:
+        django = Django(self.slots, self.project.user, script) if self.slot and self.project.processes else None
+        processes = self.processes()
+        services = {unit.rstrip("@*"): state(unit) for unit in units}
+        answer: HostAnswer = {
+            "name": self.project.name,
+            "provisioned": self.is_provisioned(services),
+            **self.activation(),
+            "processes": processes,
+            "services": services,
+            "health": self.health(processes),
+            "certificate": self.certificate(),
+            "disk": disk(self.project.root if os.path.isdir(self.project.root) else "/"),
+            "maintenance": maintenance(self.facts.get("maintenance_flag")) if self.has_web else None,
+            "lock": Lease(self.project.root).holder(),
+            "unfinished": self.unfinished(),
+            "migrations": None,
+            "queues": None,
+        }
+        if django:
+            answer["migrations"], answer["queues"] = django.answer()
+        return answer
 
-def main():
+
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "dict", "required": True},
             "script": {"type": "str", "required": True},
             "services": {"type": "list", "elements": "str", "default": []},
-            "https_port": {"type": "int", "default": 443},
-            "maintenance_flag": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, status=Status(module.params).collect())
+    described = module.params["project"]
+    project = Project(**{field.name: described[field.name] for field in fields(Project)})
+    status = Host(project).status(module.params["script"], module.params["services"])
+    module.exit_json(changed=False, status=status)
 
 
 if __name__ == "__main__":
