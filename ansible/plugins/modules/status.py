@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
@@ -23,6 +23,7 @@ from ansible_collections.slipway.host.plugins.module_utils.status import (
     Disk,
     Health,
     HostAnswer,
+    LockHolder,
     Maintenance,
     Migrations,
     Queues,
@@ -238,7 +239,7 @@ class Host:
             "certificate": self.certificate(),
             "disk": disk(self.project.root if os.path.isdir(self.project.root) else "/"),
             "maintenance": maintenance(self.facts.get("maintenance_flag")) if self.has_web else None,
-            "lock": Lease(self.project.root).holder(),
+            "lock": cast("LockHolder | None", Lease(self.project.root).holder()),
             "unfinished": self.unfinished(),
             "migrations": None,
             "queues": None,
