@@ -1,16 +1,20 @@
 """What a person sees while a playbook runs, and when it fails."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-COLLECTIONS = Path(__file__).resolve().parents[1] / "ansible/collections"
+Play = Callable[..., subprocess.Popen[str]]
 PLAYBOOK = """
 - name: Provision the demonstration
   hosts: all
@@ -64,7 +68,7 @@ class ActionModule(ActionBase):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A playbook and an inventory in which each host fails in its own way."""
     path = tmp_path_factory.mktemp("progress")
     tasks = [
@@ -81,18 +85,19 @@ def folder(tmp_path_factory):
         "ansible_python_interpreter: '{{ ansible_playbook_python }}'}\n"
     )
     (path / "ansible.cfg").write_text(
-        f"[defaults]\naction_plugins = .\ncollections_path = {COLLECTIONS}\nstdout_callback = slipway.host.progress\n"
+        f"[defaults]\naction_plugins = .\ncollections_path = {ROOT}/ansible/collections\n"
+        "stdout_callback = slipway.host.progress\n"
     )
     return path
 
 
 @pytest.fixture(scope="module")
-def play(folder):
+def play(folder: Path) -> Play:
     """Start the playbook and return its process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment = kept | {"NO_COLOR": "1", "COLUMNS": "100", "TERM": "xterm"}
 
-    def start(*arguments, output=subprocess.PIPE):
+    def start(*arguments: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
         (folder / "file").write_text("first\n")
         (folder / "kept").write_text("kept\n")
         (folder / "kept").chmod(0o600)
@@ -111,13 +116,12 @@ def play(folder):
 
 
 @pytest.fixture(scope="module")
-def output(play):
+def output(play: Play) -> str:
     """What a run away from a terminal prints."""
-    with play("--diff") as process:
-        return process.stdout.read()
+    return play("--diff").communicate()[0]
 
 
-def test_each_task_is_one_line_with_the_time_and_the_outcome(output):
+def test_each_task_is_one_line_with_the_time_and_the_outcome(output: str) -> None:
     for line in (
         r"\[ 0:\d\d\] Provision the demonstration",
         r"\[ 0:\d\d\] demo \| Leave things as they are \.\.\. ok",
@@ -154,27 +158,26 @@ def test_each_task_is_one_line_with_the_time_and_the_outcome(output):
         ("unreachable", "Host unreachable cannot be reached: "),
     ],
 )
-def test_a_failure_says_what_happened(output, failure, shown):
+def test_a_failure_says_what_happened(output: str, failure: str, shown: str) -> None:
     assert shown in output
 
 
 @pytest.mark.parametrize("noise", ["Traceback", "useless", "s3cret", "One or more items", "line 29\n", "UNREACHABLE"])
-def test_a_failure_says_no_more(output, noise):
+def test_a_failure_says_no_more(output: str, noise: str) -> None:
     assert noise not in output
 
 
-def test_a_diff_is_shown_below_its_task(output):
+def test_a_diff_is_shown_below_its_task(output: str) -> None:
     assert re.search(r"Write a file \.\.\. changed\n--- before.*\n\+\+\+ after.*\n@@ .*\n-first\n\+second\n", output)
 
 
-def test_verbose_output_shows_the_trace_and_still_no_secret(play):
-    with play("-vvv", "--limit=trace,secret") as process:
-        output = process.stdout.read()
+def test_verbose_output_shows_the_trace_and_still_no_secret(play: Play) -> None:
+    output, _ = play("-vvv", "--limit=trace,secret").communicate()
     assert "Traceback" in output
     assert "s3cret-output" not in re.sub(r"<secret> EXEC .*", "", output)
 
 
-def test_a_terminal_keeps_only_tasks_that_changed_something(play):
+def test_a_terminal_keeps_only_tasks_that_changed_something(play: Play) -> None:
     ours, theirs = pty.openpty()
     output = b""
     with play("--limit=message", output=theirs):

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
-from ansible.utils.color import stringc
+from ansible_collections.slipway.host.plugins.plugin_utils.output import (
+    COLOURS,
+    TRACE,
+    Level,
+    full_message,
+    last_lines,
+    message,
+    paint,
+    reason,
+    terminal_width,
+)
+
+if TYPE_CHECKING:
+    from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.playbook.included_file import IncludedFile
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
 
 DOCUMENTATION = """
 name: progress
@@ -30,43 +47,22 @@ extends_documentation_fragment:
 """
 
 JOURNAL_LINES = 20
-OUTPUT_LINES = 15
-TRACE = "Traceback (most recent call last)"
+WIDEST = 110
+# Weakest first: the strongest outcome of all hosts is the task's.
+OUTCOMES = ["skipped", "ok", "changed", "failed"]
+LEVELS: dict[str, Level] = {"changed": "changed", "failed": "bad"}
 
 
-def last_lines(text, count):
-    lines = text if isinstance(text, list) else str(text).splitlines()
-    return [str(line).rstrip() for line in lines if str(line).strip()][-count:]
-
-
-def without_trace(text):
-    """The text, with a trace reduced to its last line."""
-    if TRACE not in text:
-        return text
-    before, trace = text.split(TRACE, 1)
-    last = (last_lines(trace, 1) or [""])[0]
-    return f"{before}{last}\nRun again with -vvv for the whole trace."
-
-
-def message(result):
-    """What a failed result says, in as few lines as explain it."""
-    if "censored" in result:
-        return "What it printed is hidden because the task carries a secret."
-    said = str(result.get("msg") or result.get("reason") or "").strip().removeprefix("Task failed: ")
-    outputs = (result.get(key) for key in ("stderr", "module_stderr", "stdout", "module_stdout"))
-    wrote = str(next(filter(None, outputs), "")).strip()
-    # Where a validation failed, the code has another name.
-    if result.keys() & {"rc", "exit_status"} and wrote and wrote not in said:
-        said = f"{said}\n{wrote}" if TRACE in wrote else "\n".join([said, *last_lines(wrote, OUTPUT_LINES)])
-    return without_trace(said).strip()
-
-
-def wrapped(text, indent="  "):
+def wrapped(text: str, indent: str = "  ") -> str:
     """Lines no wider than the terminal; a line of its own stays one."""
-    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
-    options = {"initial_indent": indent, "subsequent_indent": indent, "break_long_words": False}
-    lines = [textwrap.wrap(line, width, break_on_hyphens=False, **options) or [""] for line in text.splitlines()]
-    return "\n".join(line for part in lines for line in part)
+    wrapper = textwrap.TextWrapper(
+        width=min(terminal_width(), WIDEST),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(part for line in text.splitlines() for part in wrapper.wrap(line) or [""])
 
 
 class CallbackModule(CallbackBase):
@@ -74,7 +70,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "progress"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.started = time.monotonic()
         self.live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
@@ -83,60 +79,58 @@ class CallbackModule(CallbackBase):
 
     # --- lines
 
-    def elapsed(self):
+    def elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         return f"{minutes:2}:{seconds:02}"
 
-    def begin(self, label):
+    def begin(self, label: str) -> None:
         """Start the line of a task and leave it open for its outcome."""
         self.finish()
         self.line, self.outcome = f"[{self.elapsed()}] {label}", "skipped"
-        shown = self.line[: shutil.get_terminal_size((100, 24)).columns - 1] if self.live else self.line
+        shown = self.line[: terminal_width() - 1] if self.live else self.line
         self._display.display(shown, newline=False, screen_only=True)
 
-    def finish(self):
+    def finish(self) -> None:
         """Close the open line: a live one disappears unless its task changed something or failed."""
         if not self.line:
             return
         line, self.line = self.line, ""
-        colour = {"changed": C.COLOR_CHANGED, "failed": C.COLOR_ERROR}.get(self.outcome)
-        closing = stringc(self.outcome, colour) if colour else self.outcome
+        closing = paint(self.outcome, LEVELS.get(self.outcome, "plain"))
         if not self.live:
             self._display.display(f" ... {closing}", screen_only=True)
         else:
-            kept = f"{line} ... {closing}\n" if colour else ""
+            kept = f"{line} ... {closing}\n" if self.outcome in LEVELS else ""
             self._display.display(f"\r\x1b[2K{kept}", newline=False, screen_only=True)
         self._display.display(f"{line} ... {self.outcome}", log_only=True)
 
-    def say(self, text, colour=None):
+    def say(self, text: str, level: Level = "plain") -> None:
         """Print below the open line's task, closing that line first."""
         self.finish()
-        self._display.display(text, color=colour)
+        self._display.display(text, color=COLOURS.get(level))
 
     # --- plays and tasks
 
-    def v2_playbook_on_play_start(self, play):
-        self.say(f"[{self.elapsed()}] {play.get_name().strip()}", C.COLOR_HIGHLIGHT)
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        self.say(f"[{self.elapsed()}] {play.get_name().strip()}", "heading")
 
-    def v2_playbook_on_task_start(self, task, is_conditional):
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         self.begin(task.get_name().strip())
 
-    def v2_playbook_on_handler_task_start(self, task):
+    def v2_playbook_on_handler_task_start(self, task: Task) -> None:
         self.begin(task.get_name().strip())
 
-    def v2_playbook_on_no_hosts_matched(self):
-        self.say("No host of the inventory belongs to this play.", C.COLOR_SKIP)
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self.say("No host of the inventory belongs to this play.", "skipped")
 
     # --- results
 
-    def note(self, outcome):
-        """The strongest outcome of all hosts is the task's."""
-        self.outcome = max(self.outcome, outcome, key=["skipped", "ok", "changed", "failed"].index)
+    def note(self, outcome: str) -> None:
+        self.outcome = max(self.outcome, outcome, key=OUTCOMES.index)
 
-    def v2_playbook_on_include(self, included_file):
+    def v2_playbook_on_include(self, included_file: IncludedFile) -> None:
         self.note("ok")
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """Show warnings, what a debug task is there to print, and with -v any result."""
         self.note("changed" if result.result.get("changed") else "ok")
         if result.result.get("warnings") or result.result.get("deprecations"):
@@ -153,20 +147,22 @@ class CallbackModule(CallbackBase):
 
     v2_runner_item_on_ok = v2_runner_on_ok
 
-    def v2_runner_item_on_failed(self, result):
+    def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
         self.fail(result, item=self._get_item_label(result.result))
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         if not (result.task.loop and result.result.get("results")):
             self.fail(result, ignored=ignore_errors)
 
-    def fail(self, result, item=None, ignored=False):
+    def fail(self, result: CallbackTaskResult, item: object = None, ignored: bool = False) -> None:
         self.note("ok" if ignored else "failed")
         self._handle_warnings(result.result)
         where, name = result.host.get_name(), result.task.get_name().strip()
         head = f"{'Failed, and may,' if ignored else 'Failed'} on {where}: {name}" + (f" (item {item})" if item else "")
-        self.say("\n" * bool(self.line) + head, C.COLOR_SKIP if ignored else C.COLOR_ERROR)
+        self.say("\n" * bool(self.line) + head, "skipped" if ignored else "bad")
         self.say(wrapped(message(result.result)))
+        if TRACE in full_message(result.result):
+            self.say("  Run again with -vvv for the whole trace.")
         if journal := last_lines(result.result.get("journal") or [], JOURNAL_LINES):
             self.say("\n  The journal's last lines:\n" + "\n".join(f"    {line}" for line in journal))
         self.say(f"  In {(result.task.get_path() or '').removeprefix(f'{Path.cwd()}/')}.")
@@ -174,24 +170,23 @@ class CallbackModule(CallbackBase):
             self.say(self._dump_results(result.result))
         self.say("")
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         self.note("failed")
-        reason = " ".join((message(result.result) or "no answer").split()).rstrip(".")
-        sentence = wrapped(f"Host {result.host.get_name()} cannot be reached: {reason}.", "")
-        self.say(f"\n{sentence}\n", C.COLOR_UNREACHABLE)
+        sentence = f"Host {result.host.get_name()} cannot be reached: {reason(result.result)}."
+        self.say(f"\n{wrapped(sentence, '')}\n", "unreachable")
 
-    def v2_on_file_diff(self, result):
+    def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         parts = result.result["results"] if result.task.loop and "results" in result.result else [result.result]
         for part in parts:
             if part.get("changed") and part.get("diff") and (diff := self._get_diff(part["diff"])):
                 self.note("changed")
                 self.say(diff.rstrip("\n"))
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self.finish()
         for host in sorted(stats.processed):
             counts = stats.summarize(host)
             failed = counts["failures"] + counts["unreachable"]
-            colour = C.COLOR_ERROR if failed else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
-            self.say(f"{host}: {counts['ok']} ok, {counts['changed']} changed, {failed} failed", colour)
+            level: Level = "bad" if failed else "changed" if counts["changed"] else "good"
+            self.say(f"{host}: {counts['ok']} ok, {counts['changed']} changed, {failed} failed", level)
         self.say(f"Took {self.elapsed().strip()}.")

@@ -4,14 +4,17 @@ It comes over standard input to `python -`, in the project's folder, as the proj
 the playbook can be asked too. One start of Django answers both questions, and neither answer waits for the other.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
 import os
 import sys
+from typing import Any
 
 
-def pending():
+def pending() -> list[str]:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
@@ -20,7 +23,7 @@ def pending():
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
-def queues():
+def queues() -> Any:
     """What the project's own command says; None where it has none."""
     from django.core.management import call_command, get_commands
 
@@ -31,7 +34,7 @@ def queues():
     return json.loads(said.getvalue())
 
 
-def main():
+def main() -> None:
     # The answer alone goes to standard output, whatever the project prints.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -39,7 +42,7 @@ def main():
     import django
 
     django.setup()
-    found = {"pending": None, "problem": None, "queues": None}
+    found: dict[str, Any] = {"pending": None, "problem": None, "queues": None}
     try:
         found["pending"] = pending()
     except Exception as error:

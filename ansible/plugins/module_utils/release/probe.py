@@ -32,7 +32,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether a slot is healthy, and what it said: "200", or what came instead."""
+    """Whether a slot is healthy, and what it said: the status of a good answer, or what came instead."""
 
     ok: bool
     text: str
@@ -51,7 +51,7 @@ class Probe:
             response = connection.getresponse()
             body = response.read(300).decode(errors="replace")
             ok = response.status == 200 or (not self.path and response.status < 500)
-            return Answer(ok, "200" if ok else f"{response.status} {body}")
+            return Answer(ok, str(response.status) if ok else f"{response.status} {body}")
         except (OSError, http.client.HTTPException) as problem:
             return Answer(False, str(problem) or type(problem).__name__)
         finally:

@@ -1,0 +1,71 @@
+"""What a host says of itself, from what lies on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.slipway.host.plugins.module_utils.status import Queues
+from ansible_collections.slipway.host.plugins.modules import status
+from release_host import make_project
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"queues": {"default": 3}, "reachable": True}, {"queues": {"default": 3}, "reachable": True}),
+        ({"queues": {}}, {"queues": {}, "reachable": False}),
+        (None, None),
+        ({"waiting": 3}, None),
+        ([3], None),
+    ],
+)
+def test_a_command_that_means_something_else_says_nothing_of_queues(said: Any, expected: Queues | None) -> None:
+    assert status.lengths(said) == expected
+
+
+def test_maintenance_is_on_while_its_flag_exists(tmp_path: Path) -> None:
+    flag = tmp_path / "on"
+    assert status.maintenance(str(flag)) == {"on": False, "since": None}
+    flag.touch()
+    assert status.maintenance(str(flag)) == {"on": True, "since": status.iso(flag.stat().st_mtime)}
+
+
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], *processes: str) -> status.Host:
+    (tmp_path / "shop.fact").write_text(json.dumps(facts))
+    monkeypatch.setattr(status, "FACTS", str(tmp_path / "{}.fact"))
+    names = list(processes)
+    return status.Host(make_project(tmp_path, processes=names, health_host="shop.example.com"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "processes", "expected"),
+    [
+        ({"maintenance_flag": "/nowhere/on"}, ["web"], {"on": False, "since": None}),
+        # Of a host that was provisioned before its fact named the flag.
+        ({"https_port": 443}, ["web"], {"on": None, "since": None}),
+        ({}, ["web"], {"on": None, "since": None}),
+        ({}, ["worker"], None),
+    ],
+)
+def test_the_fact_of_the_host_tells_where_maintenance_is_turned_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    facts: dict[str, Any],
+    processes: list[str],
+    expected: dict[str, Any] | None,
+) -> None:
+    monkeypatch.setattr(status, "state", lambda unit: {"state": "absent", "restarts": 0})
+    assert host(tmp_path, monkeypatch, facts, *processes).status("", ["nginx"])["maintenance"] == expected
+
+
+@pytest.mark.parametrize(("facts", "asked"), [({"https_port": 8443}, [("shop.example.com", 8443)]), ({}, [])])
+def test_the_certificate_is_looked_at_where_the_fact_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], asked: list[tuple[str, int]]
+) -> None:
+    connections: list[tuple[str, int]] = []
+    monkeypatch.setattr(status, "certificate", lambda *where: connections.append(where))
+    host(tmp_path, monkeypatch, facts, "web").certificate()
+    assert connections == asked
