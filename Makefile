@@ -8,8 +8,8 @@ ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)":
 SPA := examples/spa
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
-# $(call SWITCH,NAME,variable): NAME=yes turns application_<variable>_enabled on.
-SWITCH = $(if $(filter yes,$($1)),-e '{"application_$2_enabled": true}')
+# $(call SWITCH,NAME,variable): NAME=yes turns <variable>_enabled on.
+SWITCH = $(if $(filter yes,$($1)),-e '{"$2_enabled": true}')
 # $(call QUOTED,NAME): the value of a variable as it was typed, as one word of the shell.
 QUOTED = '$(subst ','\'',$(value $1))'
 # These print one table, or with JSON=yes one document, and nothing else on standard output.
@@ -45,11 +45,11 @@ provision: ## Bring the hosts of ENV to what the inventory says, LOGIN=root wher
 
 deploy: ## Release the latest commit, or REF, to ENV
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/deploy.yml $(if $(REF),-e application_source_ref=$(REF)) $(call SWITCH,BREAKING,breaking_migrations) $(call SWITCH,UNCOMMITTED,uncommitted)
+	@$(PLAY) ansible/deploy.yml $(if $(REF),-e application_source_ref=$(REF)) $(call SWITCH,BREAKING,release_breaking_migrations) $(call SWITCH,UNCOMMITTED,application_uncommitted)
 
 rollback: ## Go back to the last good release, or to RELEASE
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/rollback.yml $(if $(RELEASE),-e application_rollback_release=$(RELEASE)) $(call SWITCH,REVERSE,reverse_migrations)
+	@$(PLAY) ansible/rollback.yml $(if $(RELEASE),-e release_target=$(RELEASE)) $(call SWITCH,REVERSE,release_reverse_migrations)
 
 status: ## Show what runs where on ENV; DRIFT=yes adds what differs from the inventory
 	@molecule/shared/tools.sh >&2
@@ -61,7 +61,7 @@ history: ## Show what was released to ENV, by whom, and how it ended
 
 unlock: ## Show who locks the releases of ENV, and free them
 	@molecule/shared/tools.sh
-	@$(PLAY) ansible/unlock.yml $(if $(filter yes,$(YES)),-e '{"application_unlock_confirmed": true}')
+	@$(PLAY) ansible/unlock.yml $(if $(filter yes,$(YES)),-e '{"release_unlock_confirmed": true}')
 
 plan: ## Show what provision and deploy would change on ENV
 	@molecule/shared/tools.sh

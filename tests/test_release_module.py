@@ -265,14 +265,14 @@ def test_a_step_that_lives_on_is_not_joined(host):
 def test_a_host_keeps_what_another_run_released_meanwhile(host):
     host.was_good("green", "NEW")
     host.serve("green")
-    begun = host.release(kind="keep", release="OLD").begin()
+    begun = host.release(kind="converge", release="OLD").begin()
     assert (begun["needed"], begun["release"]) == (False, "NEW")
 
 
 def test_a_host_that_left_a_group_stops_its_process(host):
     host.serve("blue")
-    assert not host.release(kind="keep", release="OLD").begin()["needed"]
-    assert host.release(kind="keep", release="OLD", project={"processes": ["web", "worker"]}).begin()["needed"]
+    assert not host.release(kind="converge", release="OLD").begin()["needed"]
+    assert host.release(kind="converge", release="OLD", project={"processes": ["web", "worker"]}).begin()["needed"]
 
 
 def test_little_room_is_no_reason_not_to_go_back(host, monkeypatch):

@@ -21,6 +21,8 @@ from repository import (
 FIXED_TASK_FILES = {"main", "install", "configure", "service"}
 # Task files that are no part of the role's run: a playbook of their own calls them.
 VERBS = {verb for path in ROOT.glob("ansible/*.yml") for verb in re.findall(r"tasks_from: (\w+)", path.read_text())}
+# The stages of a release, in the order of roles/release/tasks/main.yml, and its ends.
+STAGES = {"source", "lock", "build", "migrate", "switch", "batch", "finish", "abort", "leave"}
 TASK_FILE_LINES = 65
 TYPES = {
     "_port": {"int"},
@@ -38,7 +40,7 @@ CONFIDENTIAL = r"(vault_\w+|\w*(_password|_secret|_secret_key|_token))"
 HEADER = (
     re.compile(r"{{ ansible_managed \| comment(\(['\"]\w+['\"]\))? }}$"),
     re.compile(
-        r".*Role {{ ansible_role_name }}\. Change it in group_vars/all/{{ ansible_role_name }}\.yml, not here\."
+        r".*Role {{ ansible_role_name }}\. Change it in group_vars/all/(\w+|{{ ansible_role_name }})\.yml, not here\."
     ),
 )
 
@@ -95,7 +97,9 @@ def test_secrets_are_marked(entries):
 def test_names_begin_with_the_role(role):
     assert not [name for name in options(role) if not name.startswith(f"{role}_")]
     inner = load(ROOT / "roles" / role / "vars/main.yml")
-    assert not [name for name in inner if not name.startswith(f"__{role}_")]
+    # Without underscores: what a play hands over to another role.
+    told = (ROOT / "ansible/vars/handover.yml").read_text()
+    assert not [name for name in inner if not name.startswith(f"__{role}_") and f"{{{{ {name} }}}}" not in told]
 
 
 @every_role
@@ -116,16 +120,17 @@ def test_the_readme_answers_the_same_questions(role):
 def test_task_files_have_the_usual_names(role):
     names = {path.stem for path in task_files(role)}
     assert "main" in names
-    subjects = names - FIXED_TASK_FILES - VERBS
+    subjects = names - FIXED_TASK_FILES - VERBS - STAGES
     assert len(subjects) <= 3, f"more than three subject files: {sorted(subjects)}"
 
 
 @every_role
 def test_main_only_imports_and_every_task_file_is_imported(role):
     folder = ROOT / "roles" / role / "tasks"
-    for task in load(folder / "main.yml"):
-        assert {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task), f"{task} imports nothing"
-        assert task.get("tags"), f"{task['name']} has no tags"
+    for entry in load(folder / "main.yml"):
+        assert entry.get("tags"), f"{entry['name']} has no tags"
+        for task, _ in tasks([entry]):
+            assert {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks", "block"} & set(task), f"{task} imports nothing"
     text = "\n".join(path.read_text() for path in task_files(role))
     imported = set(re.findall(r"(?:import|include)_tasks:\s+(?:file:\s+)?(\w+)\.yml", text))
     for choice in re.findall(r'include_tasks:\s+(?:file:\s+)?"{{ (\w+) }}\.yml"', text):

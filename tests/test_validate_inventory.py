@@ -263,6 +263,7 @@ def project(tmp_path):
             "project_frontends": OPTIONS["shop_frontends"],
             "project_frontend_origins": OPTIONS["shop_frontend_origins"],
         },
+        "ansible/vars/handover.yml": {"shop_told": "by the play"},
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": OPTIONS}}},
         "roles/shop/defaults/main.yml": {"shop_name": "{{ project_name }}-shop", "shop_memory_mb": None},
         "ansible/site.yml": [

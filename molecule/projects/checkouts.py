@@ -18,7 +18,7 @@ PROJECTS = {"stock": "stock.test", "shop": "shop.test", "chat": "chat.test"}
 OPTIONS = {"chat": ["--health=/"]}
 # What operators add: here a second database, and less patience than the tests' time allows.
 ADDED = [
-    ("application.yml", "application_grace_seconds: 2"),
+    ("application.yml", "release_grace_seconds: 2"),
     ("postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
 ]
 

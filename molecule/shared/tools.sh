@@ -98,7 +98,7 @@ environment() {
         { [ -x .cache/uv/bin/uv ] || {
             /usr/bin/python3 -m venv .cache/uv &&
                 .cache/uv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-                    --requirement roles/application/files/tools.txt
+                    --requirement roles/release/files/tools.txt
         }; } &&
             .cache/uv/bin/uv venv --quiet --clear --python "$python" "$1" &&
             .cache/uv/bin/uv pip sync --quiet --require-hashes --python "$1/bin/python" "$2"

@@ -151,16 +151,16 @@ def web_hosts(config):
 def play(name, host, commits, grace_seconds=GRACE_SECONDS):
     """Make one change to all hosts, as an operator would."""
     folder, references = commits
-    values = {"application_source_path": str(folder), "application_grace_seconds": grace_seconds}
+    values = {"application_source_path": str(folder), "release_grace_seconds": grace_seconds}
     if name == "rollback to head":
-        values["application_rollback_release"] = references["head"]
-        values["application_reverse_migrations_enabled"] = True
+        values["release_target"] = references["head"]
+        values["release_reverse_migrations_enabled"] = True
     elif name != "rollback":
         values["application_source_ref"] = references[name]
     if name == "unready":
         values["application_health_timeout_seconds"] = 8
     if name == "crashing":
-        values["application_grace_seconds"] = 10
+        values["release_grace_seconds"] = 10
     playbook = "ansible/rollback.yml" if name.startswith("rollback") else "ansible/deploy.yml"
     # Who deploys sits at another machine, and takes nothing of the processors that serve.
     program = ["nice", "-n", "19", Path(sys.executable).with_name("ansible-playbook")]

@@ -25,7 +25,7 @@ BROKEN = {
     "fading": "became unhealthy after the switch: 418",
     "crash": "after the switch",
 }
-ONE_BY_ONE = {"application_batch_count": 1}
+ONE_BY_ONE = {"release_batch_count": 1}
 # The tasks before the switch, where a killed deploy leaves the old release serving.
 BEFORE_THE_SWITCH = ["Name and pack", "Take the lock", "Write the environment", "Build it"]
 
@@ -64,7 +64,7 @@ def make_good(cluster):
         return
     here = look(cluster.hosts[0])["releases"]
     release = next((cluster.names[name] for name in GOOD if cluster.names[name] in here), cluster.names["head"])
-    back = {"application_rollback_release": release, "application_reverse_migrations_enabled": True}
+    back = {"release_target": release, "release_reverse_migrations_enabled": True}
     done = cluster.rollback(**back)
     if done.process.returncode:
         done = cluster.deploy("head")
@@ -83,7 +83,7 @@ def test_a_deploy_releases_everywhere(base):
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_release_leaves_the_old_one_serving(base, name):
     before = base.now
-    done = base.deploy(name, application_health_timeout_seconds=5, application_grace_seconds=8, **ONE_BY_ONE)
+    done = base.deploy(name, application_health_timeout_seconds=5, release_grace_seconds=8, **ONE_BY_ONE)
     assert done.process.returncode != 0
     assert BROKEN[name] in " ".join(done.output.split())
     base.require(before, kind="deploy", result="failed")
@@ -133,7 +133,7 @@ def test_the_newest_releases_are_kept_and_nothing_else_of_the_old_ones(base):
     assert base.deploy(one).process.returncode == 0
     # By record: neither names nor time stamps count.
     host.check_output("touch -d 2001-01-01 /srv/slipway/releases/%s && mkdir /srv/slipway/venvs/left", base.names[one])
-    done = base.deploy(two, application_retention_count=2)
+    done = base.deploy(two, release_retention_count=2)
     assert done.process.returncode == 0, done.output
     assert look(host)["releases"] == sorted([base.names[one], base.names[two]])
     assert base.names[start] not in look(host)["releases"]
@@ -164,7 +164,7 @@ def test_hooks_run_in_order_and_only_those_before_the_switch_can_stop_it(base, f
         text = HOOK.format(name=hook, more="- ansible.builtin.fail: {msg: not today}" if hook == fails else more)
         (tmp_path / f"{hook}.yml").write_text(text)
     try:
-        done = base.deploy(name, application_hooks_path=str(tmp_path))
+        done = base.deploy(name, release_hooks_path=str(tmp_path))
         ran = [host.check_output("cat /run/hooks").splitlines() for host in base.hosts]
     finally:
         for host in base.hosts:
@@ -247,7 +247,7 @@ def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(migrated
     assert refused.process.returncode != 0
     assert "slipway-manage migrate users 0001_initial" in refused.output
     migrated.require("new column", kind="rollback", result="failed")
-    done = migrated.rollback(application_reverse_migrations_enabled=True)
+    done = migrated.rollback(release_reverse_migrations_enabled=True)
     assert done.process.returncode == 0, done.output
     migrated.require(before, kind="rollback")
     assert not has_column(migrated.hosts[0])
@@ -278,7 +278,7 @@ def cookie(base):
 
 def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base, cookie):
     host, site, before = base.hosts[0], base.sites[0], base.now
-    patience = {"application_migration_lock_timeout_seconds": 1, "application_migration_attempts_count": 2}
+    patience = {"release_migration_lock_timeout_seconds": 1, "release_migration_attempts_count": 2}
     with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
         running = base.start_deploy("new column", **patience)
         running.reaches("| Migrate")
@@ -312,11 +312,11 @@ def test_a_migration_waits_while_another_one_runs(base):
 
 def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(migrated):
     before, host = migrated.before, migrated.hosts[0]
-    killed = migrated.start("rollback", application_reverse_migrations_enabled=True)
+    killed = migrated.start("rollback", release_reverse_migrations_enabled=True)
     killed.reaches("Reverse what")
     killed.kill()
     assert has_column(host)
-    done = migrated.rollback(application_reverse_migrations_enabled=True)
+    done = migrated.rollback(release_reverse_migrations_enabled=True)
     assert done.process.returncode == 0, done.output
     assert not has_column(host)
     migrated.require(before, kind="rollback")
@@ -324,9 +324,9 @@ def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(
 
 def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(migrated):
     before, host = migrated.before, migrated.hosts[0]
-    asked = {"application_reverse_migrations_enabled": True, "application_migration_attempts_count": 1}
+    asked = {"release_reverse_migrations_enabled": True, "release_migration_attempts_count": 1}
     with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
-        failed = migrated.rollback(**asked, application_migration_lock_timeout_seconds=1)
+        failed = migrated.rollback(**asked, release_migration_lock_timeout_seconds=1)
     assert failed.process.returncode != 0
     assert "did not get the lock" in failed.output
     assert "`make rollback REVERSE=yes` has still to reverse users to 0001_initial" in " ".join(failed.output.split())
@@ -347,14 +347,14 @@ def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
         done = base.rollback()
         assert done.process.returncode == 0, done.output
         base.require(name, kind="rollback")
-    done = base.rollback(application_rollback_release=base.names[two])
+    done = base.rollback(release_target=base.names[two])
     assert done.process.returncode == 0, done.output
     base.require(two, kind="rollback")
 
 
 def test_a_rollback_to_a_release_that_never_ran_is_refused(base):
     before = base.now
-    done = base.rollback(application_rollback_release="0123456789ab")
+    done = base.rollback(release_target="0123456789ab")
     assert done.process.returncode != 0
     assert "never ran well on this host" in " ".join(done.output.split())
     assert base.serves(before)
@@ -387,8 +387,8 @@ def test_of_two_deploys_at_once_the_second_waits_or_says_for_whom(base):
     one, two = base.others
     first = base.start_deploy(one)
     first.reaches("Build it")
-    impatient = base.start_deploy(two, application_lock_wait_seconds=1)
-    patient = base.start_deploy(two, application_lock_wait_seconds=120)
+    impatient = base.start_deploy(two, release_lock_wait_seconds=1)
+    patient = base.start_deploy(two, release_lock_wait_seconds=120)
     assert impatient.wait().process.returncode != 0
     assert f"deploy of {base.names[one]}" in " ".join(impatient.output.split())
     assert first.wait().process.returncode == 0, first.output
@@ -401,10 +401,10 @@ def test_a_lock_is_shown_and_taken_away(base):
     host = base.hosts[0]
     held = {"token": "elsewhere 1 1", "who": "ada@laptop", "what": "deploy of 0123456789ab", "since": "2026-01-01"}
     host.check_output("printf %s > /srv/slipway/lock.json", json.dumps(held))
-    refused = base.deploy(base.others[0], application_lock_wait_seconds=1)
+    refused = base.deploy(base.others[0], release_lock_wait_seconds=1)
     assert refused.process.returncode != 0
     assert "ada@laptop has locked" in " ".join(refused.output.split())
-    freed = base.start("unlock", application_unlock_confirmed=True).wait()
+    freed = base.start("unlock", release_unlock_confirmed=True).wait()
     assert "ada@laptop since 2026-01-01: deploy of 0123456789ab" in " ".join(freed.output.split())
     assert not look(host)["locked"]
 
@@ -445,7 +445,7 @@ done
 def test_a_step_that_dies_in_the_time_of_grace_gives_the_traffic_back(base):
     host, before = base.hosts[0], base.now
     slot = look(host)["slot"]
-    running = base.start_deploy(base.others[0], application_grace_seconds=60, **ONE_BY_ONE)
+    running = base.start_deploy(base.others[0], release_grace_seconds=60, **ONE_BY_ONE)
     eventually(lambda: look(host)["slot"] != slot, seconds=60)
     host.check_output(KILL)
     running.wait()
@@ -492,7 +492,7 @@ def test_another_release_after_a_killed_one_leaves_nothing_of_it(base):
     assert results == ["interrupted", "good"]
     # Nothing is left to migrate for the release that comes back, but something to reverse.
     assert base.deploy("new column").process.returncode == 0
-    assert base.rollback(application_reverse_migrations_enabled=True).process.returncode == 0
+    assert base.rollback(release_reverse_migrations_enabled=True).process.returncode == 0
 
 
 @pytest.mark.parametrize("moment", ["Build it", "Start it"])

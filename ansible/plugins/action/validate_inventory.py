@@ -232,7 +232,12 @@ CONVENTIONS = {
     ),
 }
 # Where a role runs; what the others need, every host does.
-ROLE_GROUPS = {"application": ["web", "worker", "beat"], "broker": ["broker"], "postgresql": ["database"]}
+ROLE_GROUPS = {
+    "application": ["web", "worker", "beat"],
+    "release": ["web", "worker", "beat"],
+    "broker": ["broker"],
+    "postgresql": ["database"],
+}
 DEFAULT_PORTS = {"project_http_port": 80, "project_https_port": 443}
 WORDS = {
     "bool": "true or false",
@@ -253,7 +258,9 @@ def read_specs(root):
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}
         specs |= {name: (path.parts[-3], option) for name, option in options.items()}
-    return specs
+    # What plays hand over is nobody's to set.
+    handed_over = yaml.safe_load((root / "ansible/vars/handover.yml").read_text())
+    return {name: spec for name, spec in specs.items() if name not in handed_over}
 
 
 def read_prefixes(root):
@@ -481,7 +488,7 @@ class ActionModule(ActionBase):
             else:
                 valid[name] = value
         yield from describe_unused(variables, valid, brief(folder))
-        yield from describe_hooks(Path(valid.get("application_hooks_path") or folder / "hooks"), self._loader)
+        yield from describe_hooks(Path(valid.get("release_hooks_path") or folder / "hooks"), self._loader)
         if valid.get("project_frontends"):
             where = find("project_frontends", folder, host, variables["group_names"])
             yield from describe_frontends(valid, where)

@@ -57,7 +57,7 @@ options:
       lock_timeout_seconds: {type: int, required: true, description: How long a migration waits for a lock.}
   owner: {type: dict, description: "Token, person and machine behind this run; the action plugin adds it."}
   break_token: {type: str, description: "Token of an owner that is known to be dead, or whose lock is to be freed."}
-  kind: {type: str, choices: [keep, deploy, rollback], description: What the attempt is.}
+  kind: {type: str, choices: [converge, deploy, rollback], description: What the attempt is.}
   release: {type: str, description: Name of the release; with C(rollback) empty for the last good one.}
   commit: {type: str, description: What it was made of.}
   ref: {type: str, description: How it was asked for.}
@@ -159,7 +159,7 @@ class Release:
         wanted = self.target(left) if self.kind == "rollback" else {}
         slot = self.slots.serving()
         # Another run may have released since this one looked.
-        keeps = self.slots.release(slot) if self.kind == "keep" else None
+        keeps = self.slots.release(slot) if self.kind == "converge" else None
         release = wanted.get("release") or keeps or self.release
         environment = wanted.get("path") or self.environment
         known = self.builds.metadata(release)
@@ -178,7 +178,7 @@ class Release:
                 recovered.append("this run reverses it")
                 self.lease.take(self.owner["token"], self.owner["who"], f"{self.kind} of {release}")
                 return {**answer, "reverse": unreversed}
-            if unreversed and self.kind == "keep":
+            if unreversed and self.kind == "converge":
                 recovered.append("`make rollback REVERSE=yes` still reverses it")
             else:
                 self.attempt.drop()
@@ -204,7 +204,7 @@ class Release:
         self.attempt.write(
             {
                 "id": f"{started[:19].replace(':', '').replace('-', '')}Z-{release}",
-                "kind": self.kind if self.kind != "keep" else "deploy",
+                "kind": self.kind if self.kind != "converge" else "deploy",
                 "release": release,
                 "commit": (known or {}).get("commit", self.commit),
                 "ref": self.ref,
@@ -387,7 +387,7 @@ class Release:
                 "A migration would break the release that runs until the switch:\n"
                 + "\n".join(f"{finding['migration']}: {finding['text']}" for finding in findings)
                 + "\nMake two releases of it (first stop using it, then remove it; first a default, then the rest), "
-                "or accept some errors: application_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
+                "or accept some errors: release_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
             )
 
     def to_reverse(self, attempt, found):
@@ -403,7 +403,7 @@ class Release:
         if steps and not (attempt["kind"] == "rollback" and self.reverse_migrations_enabled):
             commands = "\n".join(f"  {self.name}-manage migrate {app} {leaf}" for app, leaf in steps)
             allow = (
-                "application_reverse_migrations_enabled=true (`make rollback REVERSE=yes`) runs this after the switch"
+                "release_reverse_migrations_enabled=true (`make rollback REVERSE=yes`) runs this after the switch"
                 if attempt["kind"] == "rollback"
                 else "deploy a release that has them, or reverse them first"
             )
@@ -653,7 +653,7 @@ def main():
             },
             "owner": {"type": "dict", "no_log": False},
             "break_token": {"type": "str", "no_log": False},
-            "kind": {"type": "str", "choices": ["keep", "deploy", "rollback"]},
+            "kind": {"type": "str", "choices": ["converge", "deploy", "rollback"]},
             "release": text,
             "commit": text,
             "ref": text,
