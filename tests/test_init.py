@@ -336,16 +336,6 @@ def test_a_domain_that_another_inventory_has_is_refused(tmp_path, project):
     assert "Another inventory has the domain shop.example" in init(tmp_path).stderr
 
 
-@pytest.mark.parametrize("url", ["postgres://u:pa$word@h/db", "postgres://u:it's@h/db", 'postgres://u:a`b(c)"#@h/db'])
-def test_make_hands_a_value_over_as_it_was_typed(url):
-    environment = {**os.environ, "DOMAIN": "of.the.environment"}
-    command = ["make", "--dry-run", "--no-print-directory", "init", "NAME=shop", f"DATABASE={url}", "BIN=echo"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
-    line = shown.stdout.splitlines()[-1].replace("echo/python", "printf '%s\\n'")
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[1:] == ["--name=shop", f"--database={url}"]
-
-
 @pytest.mark.parametrize(
     ("option", "url"),
     [
@@ -609,15 +599,6 @@ def test_requirements_outside_of_the_source_are_refused(tmp_path, project):
     project()
     (tmp_path / "requirements.txt").write_text("gunicorn\n")
     assert "REQUIREMENTS lies outside of SOURCE" in init(tmp_path, "--requirements=../requirements.txt").stderr
-
-
-def test_a_first_run_can_log_in_as_root():
-    command = ["make", "--dry-run", "--no-print-directory", "provision", "ENV=production"]
-    shown = [
-        subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-        for more in ([], ["LOGIN=root"])
-    ]
-    assert [line.endswith("ansible/site.yml -e ansible_user=root") for line in shown] == [False, True]
 
 
 def test_what_to_do_for_postgresql_is_told(tmp_path, project):
