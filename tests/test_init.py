@@ -125,16 +125,6 @@ def test_what_is_written_passes_the_check_before_a_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("url", ["postgres://u:pa$word@h/db", "postgres://u:it's@h/db", 'postgres://u:a`b(c)"#@h/db'])
-def test_make_hands_a_value_over_as_it_was_typed(url: str) -> None:
-    environment = {**os.environ, "DOMAIN": "of.the.environment"}
-    command = ["make", "--dry-run", "--no-print-directory", "init", "NAME=shop", f"DATABASE={url}", "BIN=echo"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
-    line = shown.stdout.splitlines()[-1].replace("echo/python", "printf '%s\\n'")
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[2:] == ["--name=shop", f"--database={url}"]
-
-
 def typed(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
     """What init says to somebody at a terminal who types this, and how it ends."""
     command = [sys.executable, "-m", "init", f"--source={tmp_path / 'source'}", "--name=shop"]
