@@ -41,10 +41,6 @@ def options(role):
     return load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options") or {}
 
 
-def project_options():
-    return load(ROOT / "ansible/meta/project_specs.yml")
-
-
 def defaults(role):
     return load(ROOT / "roles" / role / "defaults/main.yml")
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from repository import INVENTORIES, ROLES, ROOT, load, options, project_options
+from repository import INVENTORIES, ROLES, ROOT, load, options
 
-KNOWN = {"project": set(project_options()), **{role: set(options(role)) for role in ROLES}}
+KNOWN = {role: set(options(role)) for role in ROLES}
 PREFIXES = {"ansible": "ansible_", "vault": "vault_"}
 
 

@@ -50,6 +50,14 @@ OPTIONS = {
     "shop_api_key": {"type": "str", "no_log": True, "choices": ["only-this-key"], "description": "Key."},
 }
 
+PROJECT_OPTIONS = {
+    "project_http_port": {"type": "int", "description": "Port."},
+    "project_https_port": {"type": "int", "description": "Port."},
+    "project_name": {"type": "str", "required": True, "description": "Name of the project."},
+    "project_domain": {"type": "str", "description": "Host name."},
+    "project_frontends": OPTIONS["shop_frontends"],
+    "project_frontend_origins": OPTIONS["shop_frontend_origins"],
+}
 
 # Names whose whole is a promise, not only their end.
 NAMED = {
@@ -255,14 +263,8 @@ def project(tmp_path):
     for folder in ("ansible/plugins", "ansible/collections"):
         shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
     files = {
-        "ansible/meta/project_specs.yml": {
-            "project_http_port": {"type": "int", "description": "Port."},
-            "project_https_port": {"type": "int", "description": "Port."},
-            "project_name": {"type": "str", "required": True, "description": "Name of the project."},
-            "project_domain": {"type": "str", "description": "Host name."},
-            "project_frontends": OPTIONS["shop_frontends"],
-            "project_frontend_origins": OPTIONS["shop_frontend_origins"],
-        },
+        "roles/project/meta/argument_specs.yml": {"argument_specs": {"main": {"options": PROJECT_OPTIONS}}},
+        "roles/project/defaults/main.yml": {"project_http_port": 80, "project_https_port": 443},
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": OPTIONS}}},
         "roles/shop/defaults/main.yml": {"shop_name": "{{ project_name }}-shop", "shop_memory_mb": None},
         "ansible/site.yml": [

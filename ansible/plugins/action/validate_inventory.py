@@ -1,9 +1,9 @@
 """Check every value that an inventory sets, before any host is touched, and report all that is wrong at once.
 
 One task, anywhere in a play without facts, checks all hosts; it runs on the controller, opens no connection and
-changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml` and what describes the project
-from `ansible/meta/project_specs.yml`. Beyond types and choices, the end of a variable's name is a promise about its
-value: CONVENTIONS lists them. A value whose option says `no_log: true` is never shown.
+changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml`. Beyond types and choices, the end
+of a variable's name is a promise about its value: CONVENTIONS lists them. A value whose option says `no_log: true` is
+never shown.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ CONVENTIONS = {
 }
 # Where a role runs; what the others need, every host does.
 ROLE_GROUPS = {"application": ["web", "worker", "beat"], "broker": ["broker"], "postgresql": ["database"]}
-DEFAULT_PORTS = {"project_http_port": 80, "project_https_port": 443}
+PORTS = ("project_http_port", "project_https_port")
 WORDS = {
     "bool": "true or false",
     "dict": "a mapping",
@@ -248,8 +248,7 @@ SHAPES = {"list": list, "dict": dict, "path": str, "str": (str, int, float)}
 
 def read_specs(root):
     """Every option by name: {name: (the file in group_vars/all that sets it, option)}."""
-    project = root / "ansible/meta/project_specs.yml"
-    specs = {name: ("project", option) for name, option in yaml.safe_load(project.read_text()).items()}
+    specs = {}
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}
         specs |= {name: (path.parts[-3], option) for name, option in options.items()}
@@ -257,7 +256,7 @@ def read_specs(root):
 
 
 def read_prefixes(root):
-    return sorted({"project", *(path.name for path in root.glob("roles/*") if path.is_dir())})
+    return sorted(path.name for path in root.glob("roles/*") if path.is_dir())
 
 
 def is_secret(option):
@@ -460,7 +459,7 @@ class ActionModule(ActionBase):
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
         templar = Templar(loader=self._loader, variables={**self.defaults, **known, "hostvars": self.hostvars})
-        valid = dict(DEFAULT_PORTS)
+        valid = {name: self.defaults[name] for name in PORTS}
         for name, raw in sorted(variables.items()):
             spec = self.specs.get(name)
             if raw is None and spec and self.defaults.get(name, "") is None:
@@ -485,7 +484,7 @@ class ActionModule(ActionBase):
         if valid.get("project_frontends"):
             where = find("project_frontends", folder, host, variables["group_names"])
             yield from describe_frontends(valid, where)
-        ports = {name: int(valid[name]) for name in DEFAULT_PORTS}
+        ports = {name: int(valid[name]) for name in PORTS}
         if len(set(ports.values())) < len(ports):
             where = find("project_https?_port", folder, host, variables["group_names"])
             yield f"{' and '.join(ports)} are both {ports['project_http_port']}, in {where}: each needs its own port."
