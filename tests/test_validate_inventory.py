@@ -382,6 +382,8 @@ def test_tasks_of_the_operator_that_ansible_cannot_read_are_told_before_anything
     (hooks / "before_switch.yml").write_text("- ansible.builtin.debug: {msg: ready}\n")
     (hooks / "after_switch.yml").write_text(text)
     (project / "inventories/test/maintenance.html").write_text("<!doctype html>")
+    (project / "inventories/test/nginx").mkdir()
+    (project / "inventories/test/nginx/own.conf").write_text("location = /own {\n    return 204;\n}\n")
     output = " ".join(validate(project).split())
     assert "inventories/test/hooks/after_switch.yml is no list of tasks that Ansible knows: " in output
     assert reason in output
