@@ -130,6 +130,15 @@ def site(client):
     return Site.on(client)
 
 
+@pytest.fixture
+def frontends(host, site):
+    """The front ends that this host serves, each as a site, with the folder of its build."""
+    served = inventory.variables(host).get("project_frontends")
+    if not served:
+        pytest.skip("This inventory serves no front end.")
+    return [(site.beside(frontend["domain"]), Path(frontend["path"])) for frontend in served]
+
+
 @pytest.fixture(scope="session")
 def administrator(client):
     """A person who may log in, removed at the end."""

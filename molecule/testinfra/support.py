@@ -5,6 +5,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +14,9 @@ from urllib.parse import urlencode
 
 import inventory
 
+ROOT = Path(__file__).parents[2]
+HSTS = "max-age=31536000"
+FOR_GOOD = "public, max-age=31536000, immutable"
 # What fails while a service is away: the network, HTTP, or SSH itself.
 AWAY = (OSError, http.client.HTTPException, RuntimeError)
 
@@ -142,6 +147,17 @@ class Site:
 
     def login(self, person):
         return self.ask("POST", "/api/auth/login/", data={"email": person.email, "password": person.password})
+
+
+# --- what the operator does --------------------------------------------------------------------------------------
+
+
+def play(host, playbook, *options, inventory_dir=None):
+    """Run a playbook of the repository for this host alone."""
+    inventory_dir = inventory_dir or inventory.variables(host)["inventory_dir"]
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory_dir]
+    command += ["--limit", host.backend.host, f"ansible/{playbook}", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 # --- questions to a host -----------------------------------------------------------------------------------------
