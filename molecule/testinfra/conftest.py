@@ -6,6 +6,7 @@ from pathlib import Path
 import inventory
 import pytest
 from support import Administrator, Secret, Site
+from testinfra.host import Host
 
 EMAIL = "testinfra@example.com"
 # Prints the new password, which only the shell itself and standard input ever hold.
@@ -131,7 +132,7 @@ def site(client):
 
 
 @pytest.fixture
-def frontends(host, site):
+def frontends(host: Host, site: Site) -> list[tuple[Site, Path]]:
     """The front ends that this host serves, each as a site, with the folder of its build."""
     served = inventory.variables(host).get("project_frontends")
     if not served:

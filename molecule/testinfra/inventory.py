@@ -5,9 +5,12 @@ a new connection for each command. Here Ansible itself computes the variables, a
 through which commands run as root. Only what describes the connection and the project is computed: no secret.
 """
 
+from __future__ import annotations
+
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from ansible import constants
 from ansible.cli import CLI
@@ -17,13 +20,14 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from testinfra import get_hosts
+from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
 PREFIXES = ("ansible_", "project_", "certificates_", "nginx_", "ssh_", "postgresql_listen_", "broker_listen_")
 MULTIPLEXING = "-o ControlMaster=auto -o ControlPersist=120s -o ControlPath={folder}/%C -o ServerAliveInterval=5"
 
 
-def read(path, sockets):
+def read(path: str, sockets: str) -> dict[str, Any]:
     """The inventory at `path` in the shape of `ansible-inventory --list`, with values computed."""
     loader = DataLoader()
     identities = constants.DEFAULT_VAULT_IDENTITY_LIST
@@ -48,21 +52,22 @@ def read(path, sockets):
     return {"_meta": {"hostvars": variables}, **groups}
 
 
-def machines(path, pattern, sockets):
+def machines(path: str, pattern: str, sockets: str) -> list[Host]:
     """The hosts of the inventory at `path` that `pattern` names; sockets of connections lie in `sockets`."""
     AnsibleRunner.get_runner(path).inventory = read(path, sockets)
-    return get_hosts(pattern.split(","), connection="ansible", ansible_inventory=path)
+    hosts: list[Host] = get_hosts(pattern.split(","), connection="ansible", ansible_inventory=path)
+    return hosts
 
 
-def variables(host):
-    return host.ansible.get_variables()
+def variables(host: Host) -> dict[str, Any]:
+    return dict(host.ansible.get_variables())
 
 
-def groups(host):
+def groups(host: Host) -> set[str]:
     return set(variables(host)["group_names"])
 
 
-def ssh(host, *options):
+def ssh(host: Host, *options: str) -> list[str]:
     """The words of an SSH command to `host` that opens a connection of its own."""
     values = variables(host)
     words = ["ssh", "-o", "ControlPath=none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
@@ -72,7 +77,7 @@ def ssh(host, *options):
     return [*words, "-o", f"Port={values.get('ansible_port', 22)}", *options, values["ansible_host"]]
 
 
-def hang_up(sockets):
+def hang_up(sockets: str) -> None:
     """Close the connections whose sockets lie in `sockets`."""
     for path in Path(sockets).glob("*"):
         subprocess.run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "any"], capture_output=True, check=False)

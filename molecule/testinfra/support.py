@@ -1,5 +1,7 @@
 """What the tests share: an HTTP client for a host, questions to it, and patience."""
 
+from __future__ import annotations
+
 import http.client
 import json
 import re
@@ -8,11 +10,16 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import inventory
+from testinfra.host import Host
+
+Found = TypeVar("Found")
 
 ROOT = Path(__file__).parents[2]
 HSTS = "max-age=31536000"
@@ -21,20 +28,18 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 AWAY = (OSError, http.client.HTTPException, RuntimeError)
 
 
-def eventually(question, *, seconds, pause=0.3):
+def eventually(question: Callable[[], Found | None], *, seconds: float, pause: float = 0.3) -> Found:
     """Ask until the answer is true, and return it; fail when it is not after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            last = question()
+            found = question()
+            if found:
+                return found
+            last = repr(found)
         except AWAY as problem:
-            last = type(problem).__name__
-            satisfied = False
-        else:
-            satisfied = bool(last)
-        if satisfied:
-            return last
-        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {last!r}"
+            last = repr(type(problem).__name__)
+        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {last}"
         time.sleep(pause)
 
 
@@ -43,7 +48,7 @@ class Secret(str):
 
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "[hidden]"
 
 
@@ -60,15 +65,15 @@ class Answer:
     body: bytes = field(repr=False)
 
     @property
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.body)
 
     @property
-    def request_id(self):
-        return self.headers["X-Request-ID"]
+    def request_id(self) -> str:
+        return str(self.headers["X-Request-ID"])
 
     @property
-    def session_cookie(self):
+    def session_cookie(self) -> Secret:
         """The name and value to send back."""
         return Secret(self.headers["Set-Cookie"].split(";")[0])
 
@@ -84,7 +89,7 @@ class Site:
     authority: Path = field(repr=False)
 
     @classmethod
-    def on(cls, host):
+    def on(cls, host: Host) -> Site:
         variables = inventory.variables(host)
         return cls(
             address=variables["ansible_host"],
@@ -94,22 +99,22 @@ class Site:
             authority=Path(variables["inventory_dir"], ".secrets", "ca.crt"),
         )
 
-    def context(self):
+    def context(self) -> ssl.SSLContext:
         """Trust the inventory's own authority where it has one, else those of this machine."""
         return ssl.create_default_context(cafile=self.authority if self.authority.exists() else None)
 
-    def host_header(self, port, default):
+    def host_header(self, port: int, default: int) -> str:
         return self.domain if port == default else f"{self.domain}:{port}"
 
     @property
-    def origin(self):
+    def origin(self) -> str:
         return f"https://{self.host_header(self.https_port, 443)}"
 
-    def beside(self, domain):
+    def beside(self, domain: str) -> Site:
         """The same host under another of its names, as a front end's."""
         return replace(self, domain=domain)
 
-    def open(self, *, scheme="https", context=None):
+    def open(self, *, scheme: str = "https", context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
         """A connection that is ready for requests."""
         port = self.https_port if scheme == "https" else self.http_port
         link = socket.create_connection((self.address, port), timeout=15)
@@ -120,10 +125,20 @@ class Site:
         return connection
 
     def ask(
-        self, method, path, *, scheme="https", host=None, cookie=None, data=None, form=None, headers=(), connection=None
-    ):
+        self,
+        method: str,
+        path: str,
+        *,
+        scheme: str = "https",
+        host: str | None = None,
+        cookie: str | None = None,
+        data: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Answer:
         own = self.host_header(*((self.https_port, 443) if scheme == "https" else (self.http_port, 80)))
-        sent = {"Host": host or own, "User-Agent": "testinfra", **dict(headers)}
+        sent = {"Host": host or own, "User-Agent": "testinfra", **(headers or {})}
         if cookie:
             sent["Cookie"] = cookie
         body = None
@@ -142,20 +157,22 @@ class Site:
             if connection is None:
                 used.close()
 
-    def get(self, path, **options):
+    def get(self, path: str, **options: Any) -> Answer:
         return self.ask("GET", path, **options)
 
-    def login(self, person):
+    def login(self, person: Administrator) -> Answer:
         return self.ask("POST", "/api/auth/login/", data={"email": person.email, "password": person.password})
 
 
 # --- what the operator does --------------------------------------------------------------------------------------
 
 
-def play(host, playbook, *options, inventory_dir=None):
+def play(
+    host: Host, playbook: str, *options: str, inventory_dir: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the repository for this host alone."""
-    inventory_dir = inventory_dir or inventory.variables(host)["inventory_dir"]
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory_dir]
+    folder = inventory_dir or inventory.variables(host)["inventory_dir"]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder)]
     command += ["--limit", host.backend.host, f"ansible/{playbook}", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -163,7 +180,7 @@ def play(host, playbook, *options, inventory_dir=None):
 # --- questions to a host -----------------------------------------------------------------------------------------
 
 
-def events(host, request_id):
+def events(host: Host, request_id: str) -> list[dict[str, Any]]:
     """The journal's JSON events about one request, each with the `unit` that wrote it."""
     assert re.fullmatch(r"[\w-]+", request_id)
     lines = host.run(f"journalctl --since=-5min --output=json --grep={request_id}").stdout.splitlines()
@@ -171,17 +188,17 @@ def events(host, request_id):
     return [{**json.loads(entry["MESSAGE"]), "unit": entry["_SYSTEMD_UNIT"]} for entry in entries]
 
 
-def slot(host):
+def slot(host: Host) -> str:
     """The slot that serves: blue or green."""
-    return host.check_output("basename $(readlink /srv/slipway/current)")
+    return str(host.check_output("basename $(readlink /srv/slipway/current)"))
 
 
-def processes(host):
+def processes(host: Host) -> list[str]:
     """The application's processes that belong on this host."""
     return [name for name in ("web", "worker", "beat") if name in inventory.groups(host)]
 
 
-def main_pid(host, unit):
+def main_pid(host: Host, unit: str) -> int:
     """The unit's main process; 0 where there is none."""
     return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
 
@@ -205,14 +222,17 @@ except psycopg2.Error as error:
 """
 
 
-def query(host, sql, /, **options):
+def query(host: Host, sql: str, /, **options: Any) -> dict[str, Any]:
     """What PostgreSQL answers the application's role on this web host: `rows` or `error` (SQLSTATE or refusal)."""
     arguments = (QUERY, sql, json.dumps(options))
-    return json.loads(host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments))
+    answer: dict[str, Any] = json.loads(
+        host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments)
+    )
+    return answer
 
 
-def executed(host, request_id):
+def executed(host: Host, request_id: str) -> bool:
     """Whether the worker carried out the task that this login sent."""
     assert re.fullmatch(r"[\w-]+", request_id)
     sql = f"SELECT count(*) FROM users_loginrecord WHERE request_id = '{request_id}'"  # noqa: S608 - checked above
-    return query(host, sql)["rows"] == [[1]]
+    return bool(query(host, sql)["rows"] == [[1]])

@@ -1,20 +1,24 @@
 """What nginx does with each request: redirects, names, headers, errors, logins, the journal."""
 
+from __future__ import annotations
+
 import http.client
 import json
 import re
+from typing import Any
 
 import inventory
 import pytest
-from support import HSTS, events, eventually
+from support import HSTS, Site, events, eventually
+from testinfra.host import Host
 
 pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
 
-def parts(host, request_id):
+def parts(host: Host, request_id: str) -> dict[str, dict[str, Any]]:
     """The journal's events about a request by the unit that wrote them, once both nginx and the API have written."""
 
-    def both():
+    def both() -> dict[str, dict[str, Any]] | None:
         found = {event["unit"].split("@")[0].removesuffix(".service"): event for event in events(host, request_id)}
         return found if {"nginx", "slipway-web"} <= set(found) else None
 
@@ -22,7 +26,7 @@ def parts(host, request_id):
 
 
 @pytest.mark.parametrize("path", ["/", "/api/users/?limit=1&offset=2", "/health/live/"])
-def test_http_redirects_to_https(site, path):
+def test_http_redirects_to_https(site: Site, path: str) -> None:
     """Permanently, with method, path and query kept, to the port that serves HTTPS."""
     answer = site.get(path, scheme="http")
     assert answer.status == 308
@@ -31,24 +35,24 @@ def test_http_redirects_to_https(site, path):
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", ["unknown.example", "127.0.0.1", "sub.slipway.localhost"])
-def test_a_name_that_is_not_ours_is_cut_off(site, scheme, name):
+def test_a_name_that_is_not_ours_is_cut_off(site: Site, scheme: str, name: str) -> None:
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         site.get("/health/live/", scheme=scheme, host=name)
 
 
 @pytest.mark.parametrize("path", ["/health/live/", "/api/auth/me/", "/no/such/page/", "/static/no-such-file.css"])
-def test_every_answer_asks_for_https_next_time(site, path):
+def test_every_answer_asks_for_https_next_time(site: Site, path: str) -> None:
     assert site.get(path).headers.get_all("Strict-Transport-Security") == [HSTS]
 
 
 @pytest.mark.parametrize("path", ["/health/live/", "/no/such/page/", "/static/no-such-file.css"])
-def test_no_version_is_told(site, path):
+def test_no_version_is_told(site: Site, path: str) -> None:
     answer = site.get(path)
     assert answer.headers["Server"] == "nginx"
     assert not re.search(rb"nginx/[0-9]|gunicorn|Ubuntu|Debian", answer.body)
 
 
-def test_a_request_is_one_event_in_the_journal(host, site):
+def test_a_request_is_one_event_in_the_journal(host: Host, site: Site) -> None:
     answer = site.get("/health/live/?secret=in-the-query")
     event = parts(host, answer.request_id)["nginx"]
     expected = {"event": "request", "method": "GET", "path": "/health/live/", "status": 200, "user_agent": "testinfra"}
@@ -57,14 +61,14 @@ def test_a_request_is_one_event_in_the_journal(host, site):
     assert "in-the-query" not in str(event)
 
 
-def test_the_proxy_and_the_api_log_the_same_request_id(host, site):
+def test_the_proxy_and_the_api_log_the_same_request_id(host: Host, site: Site) -> None:
     answer = site.get("/health/live/")
     event = parts(host, answer.request_id)["slipway-web"]
     assert event["request_id"] == answer.request_id
     assert event["request"] == "GET /health/live/"
 
 
-def test_a_client_cannot_choose_the_request_id(site):
+def test_a_client_cannot_choose_the_request_id(site: Site) -> None:
     assert site.get("/health/live/", headers={"X-Request-ID": "forged"}).request_id != "forged"
 
 
@@ -78,7 +82,9 @@ def test_a_client_cannot_choose_the_request_id(site):
         (400, "GET", "/api/users/", {"Authorization": "a" * 9000}),
     ],
 )
-def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(host, site, status, method, path, headers):
+def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(
+    host: Host, site: Site, status: int, method: str, path: str, headers: dict[str, str]
+) -> None:
     """And a front end may read it, while nobody else may."""
     for origin in [*inventory.variables(host).get("project_frontend_origins", []), "https://evil.test"]:
         connection = site.open()
@@ -95,7 +101,7 @@ def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(host, site, status, me
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "GET"])
-def test_only_logins_are_slowed_down(site, method):
+def test_only_logins_are_slowed_down(site: Site, method: str) -> None:
     """A browser asks with OPTIONS before each login from another origin."""
     connection = site.open()
     statuses = [site.ask(method, "/api/auth/login/", connection=connection).status for _ in range(15)]
@@ -104,7 +110,7 @@ def test_only_logins_are_slowed_down(site, method):
 
 
 @pytest.mark.destructive
-def test_a_burst_of_logins_is_slowed_down(site):
+def test_a_burst_of_logins_is_slowed_down(site: Site) -> None:
     """Guessing passwords is slow, here or there; a client that waits, and everything else, is served."""
     connection = site.open()
     paths = ["/api/auth/login/", "/admin/login/"] * 12
@@ -121,6 +127,6 @@ def test_a_burst_of_logins_is_slowed_down(site):
     assert eventually(lambda: site.ask("POST", "/api/auth/login/", data={}).status == 400, seconds=10)
 
 
-def test_the_proxy_returns_after_a_boot(host):
+def test_the_proxy_returns_after_a_boot(host: Host) -> None:
     assert host.service("nginx").is_enabled
     assert host.service("nginx").is_running

@@ -1,20 +1,24 @@
 """Configurations that nginx takes or refuses, and the operator's own locations."""
 
+from __future__ import annotations
+
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import inventory
 import pytest
-from support import HSTS, ROOT, play
+from support import HSTS, ROOT, Site, play
+from testinfra.host import Host
 
 pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
 
-def unit(host, *options):
+def unit(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
     """Ask the module `unit` to run nginx with what is on disk."""
     arguments = {"name": "nginx", "reload_for": ["/etc/nginx/conf.d/slipway.conf"]}
     command = [Path(sys.executable).with_name("ansible"), host.backend.host, "--become", *options]
@@ -30,7 +34,7 @@ def unit(host, *options):
 
 
 @pytest.mark.destructive
-def test_a_reload_that_nginx_refuses_is_noticed_until_it_is_not_refused(host, site):
+def test_a_reload_that_nginx_refuses_is_noticed_until_it_is_not_refused(host: Host, site: Site) -> None:
     """`nginx -t` finds nothing wrong with another key for a zone that the running nginx knows."""
     old = "/run/slipway.conf.old"
     host.check_output(f"cp -p /etc/nginx/conf.d/slipway.conf {old}")
@@ -53,7 +57,7 @@ def test_a_reload_that_nginx_refuses_is_noticed_until_it_is_not_refused(host, si
 
 
 @pytest.mark.destructive
-def test_a_broken_configuration_replaces_nothing(host, site):
+def test_a_broken_configuration_replaces_nothing(host: Host, site: Site) -> None:
     before = host.file("/etc/nginx/conf.d/slipway.conf").sha256sum
     options = ["--tags", "nginx_project,nginx_service", "-e", "nginx_certificate_path=/etc/ssl/no-such-folder"]
     refused = play(host, "site.yml", *options)
@@ -67,7 +71,7 @@ PROVISION = ["site.yml", "--tags", "nginx_project,nginx_service"]
 
 
 @pytest.fixture
-def own(host, tmp_path):
+def own(host: Host, tmp_path: Path) -> Iterator[Path]:
     """The operator's folder `nginx` in a copy of this host's inventory."""
     original = Path(inventory.variables(host)["inventory_dir"])
     copy = tmp_path / "inventories" / original.name
@@ -80,13 +84,13 @@ def own(host, tmp_path):
     assert play(host, *PROVISION).returncode == 0
 
 
-def provision(host, own):
+def provision(host: Host, own: Path) -> tuple[int, str]:
     done = play(host, *PROVISION, inventory_dir=own.parent)
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.destructive
-def test_locations_of_the_operator_are_served_until_they_are_removed(host, site, own):
+def test_locations_of_the_operator_are_served_until_they_are_removed(host: Host, site: Site, own: Path) -> None:
     for text in ("one", "two"):
         (own / "tested.conf").write_text(f'location = /tested {{\n    return 200 "{text}";\n}}\n')
         assert provision(host, own)[0] == 0
@@ -102,7 +106,7 @@ def test_locations_of_the_operator_are_served_until_they_are_removed(host, site,
 
 
 @pytest.mark.destructive
-def test_a_wrong_location_of_the_operator_is_refused_with_its_file_and_line(host, site, own):
+def test_a_wrong_location_of_the_operator_is_refused_with_its_file_and_line(host: Host, site: Site, own: Path) -> None:
     (own / "tested.conf").write_text('location = /tested {\n    return 200 "right";\n}\n')
     assert provision(host, own)[0] == 0
     before = host.file("/etc/nginx/conf.d/slipway.conf").sha256sum

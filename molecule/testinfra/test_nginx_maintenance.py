@@ -1,12 +1,17 @@
 """A closed site: what each kind of visitor sees, and that no request is lost."""
 
+from __future__ import annotations
+
 import http.client
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import inventory
 import pytest
-from support import HSTS, eventually, play
+from support import HSTS, Site, eventually, play
+from testinfra.host import Host
 
 pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
@@ -15,7 +20,7 @@ FLAG = "/etc/nginx/maintenance/slipway/on"
 
 
 @pytest.fixture(scope="module")
-def page(host):
+def page(host: Host) -> Iterator[bytes]:
     """What browsers are shown during maintenance; it is there once the playbook has turned it on."""
     done = play(host, "maintenance.yml", "-e", "maintenance=on")
     assert done.returncode == 0, done.stdout
@@ -25,7 +30,7 @@ def page(host):
 
 
 @pytest.fixture
-def closed(host, page):
+def closed(host: Host, page: bytes) -> Iterator[Host]:
     """The host, in maintenance."""
     host.check_output(f"touch {FLAG}")
     yield host
@@ -33,7 +38,7 @@ def closed(host, page):
 
 
 @pytest.mark.destructive
-def test_maintenance_begins_and_ends_at_once(host, site):
+def test_maintenance_begins_and_ends_at_once(host: Host, site: Site) -> None:
     for state, shown, status in (("on", "maintenance is on since 20", 503), ("off", "maintenance is off.", 401)):
         done = play(host, "maintenance.yml", "-e", f"maintenance={state}")
         assert site.get("/api/auth/me/").status == status
@@ -47,7 +52,7 @@ def test_maintenance_begins_and_ends_at_once(host, site):
 
 
 @pytest.mark.destructive
-def test_maintenance_is_on_or_off(host):
+def test_maintenance_is_on_or_off(host: Host) -> None:
     done = play(host, "maintenance.yml", "-e", "maintenance=perhaps")
     assert done.returncode != 0
     assert "`make maintenance STATE=on`" in done.stdout + done.stderr
@@ -57,7 +62,9 @@ def test_maintenance_is_on_or_off(host):
 @pytest.mark.destructive
 @pytest.mark.parametrize("path", ["/", "/admin/", "/no/such/page/", "/static/gone.css"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_browser_is_shown_the_page_during_maintenance(closed, site, page, method, path):
+def test_a_browser_is_shown_the_page_during_maintenance(
+    closed: Host, site: Site, page: bytes, method: str, path: str
+) -> None:
     answer = site.ask(method, path, headers=BROWSER)
     assert (answer.status, answer.body) == (503, page)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -70,7 +77,9 @@ def test_a_browser_is_shown_the_page_during_maintenance(closed, site, page, meth
 @pytest.mark.destructive
 @pytest.mark.parametrize("headers", [{}, BROWSER])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_a_front_end_can_read_the_api_s_answer_during_maintenance(closed, site, method, headers):
+def test_a_front_end_can_read_the_api_s_answer_during_maintenance(
+    closed: Host, site: Site, method: str, headers: dict[str, str]
+) -> None:
     for origin in inventory.variables(closed).get("project_frontend_origins", []):
         answer = site.ask(method, "/api/users/", headers={**headers, "Origin": origin})
         assert answer.status == 503
@@ -88,7 +97,7 @@ def test_a_front_end_can_read_the_api_s_answer_during_maintenance(closed, site, 
 
 
 @pytest.mark.destructive
-def test_a_front_end_may_ask_during_maintenance(closed, site):
+def test_a_front_end_may_ask_during_maintenance(closed: Host, site: Site) -> None:
     """A browser that is refused the preflight shows the front end no answer at all."""
     asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization,content-type"}
     for origin in inventory.variables(closed).get("project_frontend_origins", []):
@@ -103,14 +112,16 @@ def test_a_front_end_may_ask_during_maintenance(closed, site):
 
 
 @pytest.mark.destructive
-def test_health_is_told_during_maintenance(closed, site):
+def test_health_is_told_during_maintenance(closed: Host, site: Site) -> None:
     """Also to a browser, and by the application itself."""
     answer = site.get("/health/ready/", headers=BROWSER)
     assert (answer.status, answer.json["checks"]["database"]) == (200, "ok")
 
 
 @pytest.mark.destructive
-def test_a_front_end_is_replaced_by_the_page_during_maintenance(closed, frontends, page):
+def test_a_front_end_is_replaced_by_the_page_during_maintenance(
+    closed: Host, frontends: list[tuple[Site, Path]], page: bytes
+) -> None:
     """But what an open page loads stays, so that it can show the API's answer."""
     for frontend, build in frontends:
         assert [frontend.get(path, headers=BROWSER).status for path in ("/", "/a/page")] == [503, 503]
@@ -120,13 +131,13 @@ def test_a_front_end_is_replaced_by_the_page_during_maintenance(closed, frontend
 
 
 @pytest.mark.destructive
-def test_maintenance_survives_the_end_of_the_proxy(closed, site):
+def test_maintenance_survives_the_end_of_the_proxy(closed: Host, site: Site) -> None:
     closed.check_output("systemctl restart nginx")
     assert eventually(lambda: site.get("/api/auth/me/").status == 503, seconds=5)
 
 
 @pytest.mark.destructive
-def test_a_request_on_its_way_is_answered_when_maintenance_begins(host, site, page):
+def test_a_request_on_its_way_is_answered_when_maintenance_begins(host: Host, site: Site, page: bytes) -> None:
     connection = site.open()
     host.check_output(f"rm -f {FLAG}")
     connection.putrequest("POST", "/api/auth/login/", skip_host=True)
@@ -144,12 +155,12 @@ def test_a_request_on_its_way_is_answered_when_maintenance_begins(host, site, pa
 
 
 @pytest.mark.destructive
-def test_maintenance_begins_and_ends_without_a_lost_request(host, site, page):
+def test_maintenance_begins_and_ends_without_a_lost_request(host: Host, site: Site, page: bytes) -> None:
     """Clients that keep their connection and others, asking for pages and for the API."""
     host.check_output(f"rm -f {FLAG}")
     over, answers, problems = threading.Event(), [], []
 
-    def ask(keep, path, headers):
+    def ask(keep: bool, path: str, headers: dict[str, str]) -> None:
         connection = site.open()
         while not over.is_set():
             try:
@@ -179,7 +190,7 @@ def test_maintenance_begins_and_ends_without_a_lost_request(host, site, page):
 
 
 @pytest.mark.destructive
-def test_who_may_look_before_others_sees_the_site_during_maintenance(closed, site):
+def test_who_may_look_before_others_sees_the_site_during_maintenance(closed: Host, site: Site) -> None:
     if not inventory.variables(closed).get("nginx_maintenance_allowed_networks"):
         pytest.skip("This inventory allows nobody.")
     ask = (

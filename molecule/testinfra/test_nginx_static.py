@@ -1,10 +1,14 @@
 """Static files, of the running release and of earlier ones."""
 
+from __future__ import annotations
+
 import gzip
 import re
+from collections.abc import Callable, Iterator
 
 import pytest
-from support import FOR_GOOD, HSTS
+from support import FOR_GOOD, HSTS, Site
+from testinfra.host import Host
 
 pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
 
@@ -13,13 +17,15 @@ EARLIER = "/srv/slipway/static"
 
 
 @pytest.fixture(scope="module")
-def stylesheet(site):
+def stylesheet(site: Site) -> str:
     """The path of the style sheet that Django's admin asks for."""
     page = site.get("/admin/login/").body.decode()
-    return re.search(r'href="(/static/admin/css/base\.[0-9a-f]+\.css)"', page)[1]
+    found = re.search(r'href="(/static/admin/css/base\.[0-9a-f]+\.css)"', page)
+    assert found, "the page names no style sheet"
+    return found[1]
 
 
-def test_static_files_are_served_compressed(site, stylesheet):
+def test_static_files_are_served_compressed(site: Site, stylesheet: str) -> None:
     answer = site.get(stylesheet, headers={"Accept-Encoding": "gzip"})
     assert answer.status == 200
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -27,20 +33,20 @@ def test_static_files_are_served_compressed(site, stylesheet):
     assert b"{" in gzip.decompress(answer.body)
 
 
-def test_static_files_are_served_plain_to_who_asks_for_that(site, stylesheet):
+def test_static_files_are_served_plain_to_who_asks_for_that(site: Site, stylesheet: str) -> None:
     answer = site.get(stylesheet, headers={"Accept-Encoding": "identity"})
     assert answer.status == 200
     assert answer.headers["Content-Encoding"] is None
     assert answer.headers["Content-Type"] == "text/css"
 
 
-def test_static_files_are_kept_by_browsers_for_good(site, stylesheet):
+def test_static_files_are_kept_by_browsers_for_good(site: Site, stylesheet: str) -> None:
     answer = site.get(stylesheet)
     assert answer.headers.get_all("Cache-Control") == [FOR_GOOD]
     assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
 
 
-def test_a_static_file_that_a_release_may_change_is_asked_for_anew(site):
+def test_a_static_file_that_a_release_may_change_is_asked_for_anew(site: Site) -> None:
     path = "/static/admin/css/base.css"
     answer = site.get(path)
     assert (answer.status, answer.headers.get_all("Cache-Control")) == (200, ["no-cache"])
@@ -49,12 +55,12 @@ def test_a_static_file_that_a_release_may_change_is_asked_for_anew(site):
 
 
 @pytest.mark.parametrize("path", ["/static/gone.0123456789ab.css", "/static/gone.css"])
-def test_a_missing_static_file_is_not_remembered(site, path):
+def test_a_missing_static_file_is_not_remembered(site: Site, path: str) -> None:
     answer = site.get(path)
     assert (answer.status, answer.headers["Cache-Control"]) == (404, None)
 
 
-def test_the_list_of_static_files_is_nobody_s_business(site):
+def test_the_list_of_static_files_is_nobody_s_business(site: Site) -> None:
     assert site.get("/static/").status in (403, 404)
 
 
@@ -70,17 +76,17 @@ def test_the_list_of_static_files_is_nobody_s_business(site):
         "/static/../current/environment",
     ],
 )
-def test_nothing_beside_the_static_files_is_served(site, path):
+def test_nothing_beside_the_static_files_is_served(site: Site, path: str) -> None:
     assert site.get(path).status in (400, 404)
 
 
 @pytest.fixture
-def static(host):
+def static(host: Host) -> Iterator[Callable[[str, str, str], None]]:
     """A function that writes a file below one of the folders of static files; all are removed at the end."""
     written = []
     existed = host.file(EARLIER).exists
 
-    def write(folder, name, content):
+    def write(folder: str, name: str, content: str) -> None:
         host.check_output("mkdir -p %s", folder)
         host.check_output("printf %s %s >%s", "%s", content, f"{folder}/{name}")
         written.append(f"{folder}/{name}")
@@ -94,7 +100,9 @@ def static(host):
 
 @pytest.mark.destructive
 @pytest.mark.parametrize(("name", "cache"), [("tested.0123456789ab.css", FOR_GOOD), ("tested.css", "no-cache")])
-def test_a_static_file_of_an_earlier_release_is_still_served(site, static, name, cache):
+def test_a_static_file_of_an_earlier_release_is_still_served(
+    site: Site, static: Callable[[str, str, str], None], name: str, cache: str
+) -> None:
     static(EARLIER, name, "earlier")
     static(EARLIER, f"{name}.gz", "compressed")
     answer = site.get(f"/static/{name}", headers={"Accept-Encoding": "identity"})
@@ -106,14 +114,14 @@ def test_a_static_file_of_an_earlier_release_is_still_served(site, static, name,
 
 
 @pytest.mark.destructive
-def test_a_static_file_of_the_running_release_comes_first(site, static):
+def test_a_static_file_of_the_running_release_comes_first(site: Site, static: Callable[[str, str, str], None]) -> None:
     static(EARLIER, "tested.css", "earlier")
     static(CURRENT, "tested.css", "current")
     assert site.get("/static/tested.css").body == b"current"
 
 
 @pytest.mark.destructive
-def test_no_earlier_release_is_no_problem(host, site, stylesheet):
+def test_no_earlier_release_is_no_problem(host: Host, site: Site, stylesheet: str) -> None:
     host.run(f"mv {EARLIER} {EARLIER}.away")
     try:
         assert [site.get(path).status for path in (stylesheet, "/static/gone.css")] == [200, 404]
@@ -123,7 +131,9 @@ def test_no_earlier_release_is_no_problem(host, site, stylesheet):
 
 @pytest.mark.destructive
 @pytest.mark.parametrize("folder", [CURRENT, EARLIER])
-def test_what_hides_or_leads_elsewhere_is_not_served(host, site, static, folder):
+def test_what_hides_or_leads_elsewhere_is_not_served(
+    host: Host, site: Site, static: Callable[[str, str, str], None], folder: str
+) -> None:
     static(folder, ".hidden", "hidden")
     static(folder, "link.css", "")
     host.check_output(f"ln -sf /etc/hostname {folder}/link.css")
