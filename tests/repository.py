@@ -47,10 +47,6 @@ def options(role: str) -> dict[str, Any]:
     return found.get("options") or {}
 
 
-def project_options() -> dict[str, Any]:
-    return dict(load(ROOT / "ansible/meta/project_specs.yml"))
-
-
 def defaults(role: str) -> dict[str, Any]:
     return dict(load(ROOT / "roles" / role / "defaults/main.yml"))
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from repository import INVENTORIES, ROLES, ROOT, load, options, project_options
+from repository import INVENTORIES, ROLES, ROOT, load, options
 
-KNOWN = {"project": set(project_options()), **{role: set(options(role)) for role in ROLES}}
+KNOWN = {role: set(options(role)) for role in ROLES}
 PREFIXES = {"ansible": "ansible_", "vault": "vault_"}
 # What only exists once hosts are booted or a front end is built.
 GIVEN = {"ansible_host": "192.0.2.1", "project_https_port": 8443, "project_frontends": []}

@@ -13,17 +13,17 @@ from repository import (
     expressions,
     load,
     options,
-    project_options,
     task_files,
     tasks,
 )
 
-FIXED_TASK_FILES = {"main", "install", "configure", "service"}
-# Task files that are no part of the role's run: a playbook of their own calls them.
-VERBS = {verb for path in ROOT.glob("ansible/*.yml") for verb in re.findall(r"tasks_from: (\w+)", path.read_text())}
-# The stages of a release, in the order of roles/release/tasks/main.yml, and its ends.
-STAGES = {"source", "lock", "build", "migrate", "switch", "batch", "finish", "abort", "leave"}
-TASK_FILE_LINES = 65
+STAGES = {"main", "install", "configure", "service"}
+# Those of a release, in the order of roles/release/tasks/main.yml, and its ends.
+STAGES |= {"source", "lock", "build", "migrate", "switch", "batch", "finish", "abort", "leave"}
+# What a role has beside the usual stages: one subject each.
+SUBJECTS = 3
+TASK_FILE_LINES = 62
+CONDITIONS = ("when", "until", "changed_when", "failed_when", "loop", "that")
 TYPES = {
     "_port": {"int"},
     "_seconds": {"int"},
@@ -45,16 +45,17 @@ HEADER = (
 )
 
 every_role = pytest.mark.parametrize("role", ROLES)
-every_spec = pytest.mark.parametrize(
-    "entries", [options(role) for role in ROLES] + [project_options()], ids=[*ROLES, "project"]
-)
+every_spec = pytest.mark.parametrize("entries", [options(role) for role in ROLES], ids=ROLES)
 every_task_file = pytest.mark.parametrize(
     ("role", "path"),
     [pytest.param(role, path, id=f"{role}/{path.stem}") for role in ROLES for path in task_files(role)],
 )
 every_template = pytest.mark.parametrize(
     "path",
-    [pytest.param(path, id=f"{path.parts[-3]}/{path.name}") for path in sorted(ROOT.glob("roles/*/templates/**/*.j2"))],
+    [
+        pytest.param(path, id=f"{path.relative_to(ROOT / 'roles').parts[0]}/{path.name}")
+        for path in sorted(ROOT.glob("roles/*/templates/**/*.j2"))
+    ],
 )
 
 
@@ -116,27 +117,79 @@ def test_the_readme_answers_the_same_questions(role):
     assert headings[:3] == ["Outcome", "Example", "Idempotence and roll-back"]
 
 
-@every_role
-def test_task_files_have_the_usual_names(role):
-    names = {path.stem for path in task_files(role)}
-    assert "main" in names
-    subjects = names - FIXED_TASK_FILES - VERBS - STAGES
-    assert len(subjects) <= 3, f"more than three subject files: {sorted(subjects)}"
+def verbs(role):
+    """The task files that playbooks call by name, with `tasks_from`."""
+    found = set()
+    for path in ROOT.glob("ansible/*.yml"):
+        for play in load(path):
+            for part in ("pre_tasks", "tasks", "post_tasks"):
+                for task, _ in tasks(play.get(part)):
+                    call = task.get("ansible.builtin.import_role") or task.get("ansible.builtin.include_role") or {}
+                    found |= {call["tasks_from"]} if call.get("name") == role and "tasks_from" in call else set()
+    return found
 
 
-@every_role
-def test_main_only_imports_and_every_task_file_is_imported(role):
-    folder = ROOT / "roles" / role / "tasks"
-    for entry in load(folder / "main.yml"):
-        assert entry.get("tags"), f"{entry['name']} has no tags"
-        for task, _ in tasks([entry]):
-            parts = {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks", "block"}
-            assert parts & set(task), f"{task} imports nothing"
-    text = "\n".join(path.read_text() for path in task_files(role))
-    imported = set(re.findall(r"(?:import|include)_tasks:\s+(?:file:\s+)?(\w+)\.yml", text))
+def imported(role, path):
+    """The task files that this one imports, with those of them that they import."""
+    text = path.read_text()
+    names = set(re.findall(r"(?:import|include)_tasks:\s+(?:file:\s+)?(\w+)\.yml", text))
     for choice in re.findall(r'include_tasks:\s+(?:file:\s+)?"{{ (\w+) }}\.yml"', text):
-        imported |= set(options(role)[choice]["choices"])
-    assert imported | VERBS >= {path.stem for path in task_files(role)} - {"main"} >= imported
+        names |= set(options(role)[choice]["choices"])
+    return names.union(*(imported(role, path.with_name(f"{name}.yml")) for name in names))
+
+
+@every_role
+def test_every_task_file_is_a_stage_or_a_subject_of_main_or_a_verb(role):
+    folder = ROOT / "roles" / role / "tasks"
+    names = {path.stem for path in task_files(role)}
+    reached = set(verbs(role))
+    for name in [*verbs(role), *({"main"} & names)]:
+        reached |= {name, *imported(role, folder / f"{name}.yml")}
+    assert names == reached, "a task file that nothing imports, or an import of no task file"
+    subjects = names - STAGES - verbs(role)
+    assert len(subjects) <= SUBJECTS, f"more than {SUBJECTS} subject files: {sorted(subjects)}"
+
+
+@every_role
+def test_main_only_imports_and_tags_what_it_imports(role):
+    parts = {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks", "block"}
+    for entry in load(ROOT / "roles" / role / "tasks/main.yml"):
+        assert entry.get("tags"), f"{entry['name']} has no tags"
+        assert not [task for task, _ in tasks([entry]) if not parts & set(task)]
+
+
+def conditions(path):
+    """What Ansible reads as an expression although it stands in no braces."""
+    for task, _ in tasks(load(path)):
+        parts = [task, *(value for value in task.values() if isinstance(value, dict))]
+        yield from (str(part[key]) for part in parts for key in CONDITIONS if key in part)
+
+
+def words(role):
+    """The words in the expressions of a role, each of which may be a variable."""
+    files = [path for path in (ROOT / "roles" / role).rglob("*") if path.suffix in (".j2", ".yml")]
+    read = [expressions(path.read_text()) for path in files if path.parent.name != "meta"]
+    read += [condition for path in task_files(role) for condition in conditions(path)]
+    return set(re.findall(r"\w+", " ".join(read)))
+
+
+@every_role
+def test_a_role_reads_no_other_role_s_variables(role):
+    """What one role tells another, the plays hand over: ansible/vars/handover.yml."""
+    others = "|".join(name for name in ROLES if name not in (role, "project"))
+    assert not [word for word in words(role) if re.match(rf"_*({others})_", word)]
+
+
+@every_role
+def test_a_role_that_reads_the_project_s_defaults_depends_on_them(role):
+    meta = load(ROOT / "roles" / role / "meta/main.yml")
+    reads = words(role) & set(defaults("project")) if role != "project" else set()
+    assert meta["dependencies"] == (["project"] if reads else []), reads
+
+
+@every_role
+def test_a_role_knows_no_groups_and_no_other_host(role):
+    assert not words(role) & {"groups", "group_names", "hostvars"}
 
 
 @every_task_file
@@ -193,17 +246,18 @@ def test_tasks_that_carry_a_secret_hide_what_they_print(role, path):
 def test_a_template_says_who_wrote_the_file_and_where_to_change_it(path):
     if path.name.endswith(".json.j2"):  # JSON has no comments.
         return
-    folder = path.parent
-    if any(re.search(rf"{{% (include|import) '{path.name}'", other.read_text()) for other in folder.rglob("*.j2")):
+    templates = next(folder for folder in path.parents if folder.name == "templates")
+    part = rf"{{% (include|from) '{path.relative_to(templates)}'"
+    if any(re.search(part, other.read_text()) for other in templates.rglob("*.j2")):
         return  # A part of another template, which carries the header.
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#!")]
     for pattern, line in zip(HEADER, lines, strict=False):
         assert pattern.match(line), f"{line!r} is not the header"
 
 
-def test_roles_support_what_the_play_admits():
-    play = (ROOT / "ansible/site.yml").read_text()
-    admitted = set(re.findall(r"'(\w+)'", re.search(r"distribution_release'\] in \[(.*?)\]", play)[1]))
+def test_roles_support_what_the_role_base_admits():
+    verb = (ROOT / "roles/base/tasks/supported.yml").read_text()
+    admitted = set(re.findall(r"'(\w+)'", re.search(r"distribution_release'\] in \[(.*?)\]", verb)[1]))
     for path in ROOT.glob("roles/*/meta/main.yml"):
         platforms = yaml.safe_load(path.read_text())["galaxy_info"]["platforms"]
         assert {version for platform in platforms for version in platform["versions"]} == admitted, path

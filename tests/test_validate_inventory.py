@@ -41,8 +41,9 @@ def project(tmp_path: Path) -> Path:
     for folder in ("ansible/plugins", "ansible/collections"):
         shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
     files: dict[str, Any] = {
-        "ansible/meta/project_specs.yml": PROJECT,
         "ansible/vars/handover.yml": {"shop_told": "by the play"},
+        "roles/project/meta/argument_specs.yml": {"argument_specs": {"main": {"options": PROJECT}}},
+        "roles/project/defaults/main.yml": {"project_http_port": 80, "project_https_port": 443},
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": ROLE}}},
         "roles/shop/defaults/main.yml": {"shop_name": "{{ project_name }}-shop", "shop_memory_mb": None},
         "ansible/site.yml": [
@@ -146,6 +147,8 @@ def test_tasks_of_the_operator_that_ansible_cannot_read_are_told_before_anything
     (hooks / "before_switch.yml").write_text("- ansible.builtin.debug: {msg: ready}\n")
     (hooks / "after_switch.yml").write_text(text)
     (project / "inventories/test/maintenance.html").write_text("<!doctype html>")
+    (project / "inventories/test/nginx").mkdir()
+    (project / "inventories/test/nginx/own.conf").write_text("location = /own {\n    return 204;\n}\n")
     output = " ".join(validate(project).split())
     assert "inventories/test/hooks/after_switch.yml is no list of tasks that Ansible knows: " in output
     assert reason in output

@@ -6,6 +6,7 @@ from pathlib import Path
 import inventory
 import pytest
 from support import Administrator, Secret, Site
+from testinfra.host import Host
 
 EMAIL = "testinfra@example.com"
 # Prints the new password, which only the shell itself and standard input ever hold.
@@ -128,6 +129,15 @@ def client(host, request):
 def site(client):
     """The site on this host or its client, as a browser elsewhere sees it."""
     return Site.on(client)
+
+
+@pytest.fixture
+def frontends(host: Host, site: Site) -> list[tuple[Site, Path]]:
+    """The front ends that this host serves, each as a site, with the folder of its build."""
+    served = inventory.variables(host).get("project_frontends")
+    if not served:
+        pytest.skip("This inventory serves no front end.")
+    return [(site.beside(frontend["domain"]), Path(frontend["path"])) for frontend in served]
 
 
 @pytest.fixture(scope="session")

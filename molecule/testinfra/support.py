@@ -7,33 +7,39 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import inventory
+from testinfra.host import Host
 
+Found = TypeVar("Found")
+
+ROOT = Path(__file__).parents[2]
+HSTS = "max-age=31536000"
+FOR_GOOD = "public, max-age=31536000, immutable"
 # What fails while a service is away: the network, HTTP, or SSH itself.
 AWAY = (OSError, http.client.HTTPException, RuntimeError)
 
 
-def eventually(question: Callable[[], Any], *, seconds: float, pause: float = 0.3) -> Any:
+def eventually(question: Callable[[], Found | None], *, seconds: float, pause: float = 0.3) -> Found:
     """Ask until the answer is true, and return it; fail when it is not after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            last: Any = question()
+            found = question()
+            if found:
+                return found
+            last = repr(found)
         except AWAY as problem:
-            last = type(problem).__name__
-            satisfied = False
-        else:
-            satisfied = bool(last)
-        if satisfied:
-            return last
-        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {last!r}"
+            last = repr(type(problem).__name__)
+        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {last}"
         time.sleep(pause)
 
 
@@ -83,7 +89,7 @@ class Site:
     authority: Path = field(repr=False)
 
     @classmethod
-    def on(cls, host: Any) -> Site:
+    def on(cls, host: Host) -> Site:
         variables = inventory.variables(host)
         return cls(
             address=variables["ansible_host"],
@@ -132,7 +138,7 @@ class Site:
         connection: http.client.HTTPConnection | None = None,
     ) -> Answer:
         own = self.host_header(*((self.https_port, 443) if scheme == "https" else (self.http_port, 80)))
-        sent = {"Host": host or own, "User-Agent": "testinfra", **dict(headers)}
+        sent = {"Host": host or own, "User-Agent": "testinfra", **(headers or {})}
         if cookie:
             sent["Cookie"] = cookie
         body = None
@@ -158,10 +164,23 @@ class Site:
         return self.ask("POST", "/api/auth/login/", data={"email": person.email, "password": person.password})
 
 
+# --- what the operator does --------------------------------------------------------------------------------------
+
+
+def play(
+    host: Host, playbook: str, *options: str, inventory_dir: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the repository for this host alone."""
+    folder = inventory_dir or inventory.variables(host)["inventory_dir"]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder)]
+    command += ["--limit", host.backend.host, f"ansible/{playbook}", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 # --- questions to a host -----------------------------------------------------------------------------------------
 
 
-def events(host: Any, request_id: str) -> list[dict[str, Any]]:
+def events(host: Host, request_id: str) -> list[dict[str, Any]]:
     """The journal's JSON events about one request, each with the `unit` that wrote it."""
     assert re.fullmatch(r"[\w-]+", request_id)
     lines = host.run(f"journalctl --since=-5min --output=json --grep={request_id}").stdout.splitlines()
@@ -169,17 +188,17 @@ def events(host: Any, request_id: str) -> list[dict[str, Any]]:
     return [{**json.loads(entry["MESSAGE"]), "unit": entry["_SYSTEMD_UNIT"]} for entry in entries]
 
 
-def slot(host: Any) -> str:
+def slot(host: Host) -> str:
     """The slot that serves: blue or green."""
     return str(host.check_output("basename $(readlink /srv/slipway/current)"))
 
 
-def processes(host: Any) -> list[str]:
+def processes(host: Host) -> list[str]:
     """The application's processes that belong on this host."""
     return [name for name in ("web", "worker", "beat") if name in inventory.groups(host)]
 
 
-def main_pid(host: Any, unit: str) -> int:
+def main_pid(host: Host, unit: str) -> int:
     """The unit's main process; 0 where there is none."""
     return int(host.check_output("systemctl show --property=MainPID --value %s", unit))
 
@@ -203,13 +222,16 @@ except psycopg2.Error as error:
 """
 
 
-def query(host: Any, sql: str, /, **options: Any) -> Any:
+def query(host: Host, sql: str, /, **options: Any) -> Any:
     """What PostgreSQL answers the application's role on this web host: `rows` or `error` (SQLSTATE or refusal)."""
     arguments = (QUERY, sql, json.dumps(options))
-    return json.loads(host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments))
+    answer: dict[str, Any] = json.loads(
+        host.check_output("/srv/slipway/current/release/.venv/bin/python -c %s %s %s", *arguments)
+    )
+    return answer
 
 
-def executed(host: Any, request_id: str) -> bool:
+def executed(host: Host, request_id: str) -> bool:
     """Whether the worker carried out the task that this login sent."""
     assert re.fullmatch(r"[\w-]+", request_id)
     sql = f"SELECT count(*) FROM users_loginrecord WHERE request_id = '{request_id}'"  # noqa: S608 - checked above

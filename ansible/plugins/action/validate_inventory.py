@@ -1,9 +1,9 @@
 """Check every value that an inventory sets, before any host is touched, and report all that is wrong at once.
 
 One task, anywhere in a play without facts, checks all hosts; it runs on the controller, opens no connection and
-changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml` and what describes the project
-from `ansible/meta/project_specs.yml`. Beyond types and choices, the end of a variable's name is a promise about its
-value: module_utils/inventory/conventions.py lists them. A value whose option says `no_log: true` is never shown.
+changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml`. Beyond types and choices, the end
+of a variable's name is a promise about its value: module_utils/inventory/conventions.py lists them. A value whose option says `no_log: true` is
+never shown.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
         # No facts yet: what needs them fails here by that name, and the role checks it when the host is known.
         known = {name: value for name, value in variables.items() if name != "ansible_facts"}
         templar = Templar(loader=self._loader, variables={**self.defaults, **known, "hostvars": self.hostvars})
-        valid: dict[str, Any] = {}
+        valid: dict[str, Any] = {name: self.defaults[name] for name in sentences.PORTS}
         for name, raw in sorted(variables.items()):
             where = partial(place, name)
             if name not in self.specs:

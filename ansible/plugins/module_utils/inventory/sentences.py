@@ -22,7 +22,7 @@ SERVICES = {
     "database": ("application_database_url", "application"),
     "broker": ("application_broker_url", "application"),
 }
-PORTS = {"project_http_port": 80, "project_https_port": 443}
+PORTS = ("project_http_port", "project_https_port")
 
 
 def describe_value(name: str, option: Option, value: Any, where: Where) -> str | None:
@@ -77,7 +77,7 @@ def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
         )
     if len({*domains, valid.get("project_domain")}) <= len(domains):
         yield f"project_frontends, in {where()}, names a domain that project_domain or another front end has."
-    port = int(valid.get("project_https_port", PORTS["project_https_port"]))
+    port = int(valid["project_https_port"])
     for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in domains):
         if origin not in valid.get("project_frontend_origins", []):
             yield (
@@ -88,7 +88,7 @@ def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
 
 def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
     """A sentence about HTTP and HTTPS on one port."""
-    ports = {int(valid.get(name, default)) for name, default in PORTS.items()}
+    ports = {int(valid[name]) for name in PORTS}
     if len(ports) < len(PORTS):
         yield f"{' and '.join(PORTS)} are both {ports.pop()}, in {where()}: each needs its own port."
 

@@ -28,8 +28,7 @@ SHAPES: dict[str, Any] = {"list": list, "dict": dict, "path": str, "str": (str, 
 
 def read_specs(root: Path) -> dict[str, tuple[str, Option]]:
     """Every option by name: {name: (the file in group_vars/all that sets it, option)}."""
-    project = root / "ansible/meta/project_specs.yml"
-    specs = {name: ("project", option) for name, option in yaml.safe_load(project.read_text()).items()}
+    specs: dict[str, tuple[str, Option]] = {}
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}
         specs |= {name: (path.parts[-3], option) for name, option in options.items()}
@@ -39,7 +38,7 @@ def read_specs(root: Path) -> dict[str, tuple[str, Option]]:
 
 
 def read_prefixes(root: Path) -> list[str]:
-    return sorted({"project", *(path.name for path in root.glob("roles/*") if path.is_dir())})
+    return sorted(path.name for path in root.glob("roles/*") if path.is_dir())
 
 
 def is_secret(option: Option) -> bool:
