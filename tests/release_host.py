@@ -59,6 +59,8 @@ class Systemd:
         self.steps: list[tuple[str, dict[str, str]]] = []
         # The queues of the sockets, one after the other as `ss` is asked for them.
         self.queues: list[int] = []
+        # Units that are gone afterwards: how they were asked for, and what they answer.
+        self.transients: list[tuple[str, ...]] = []
         self.transient: Callable[[tuple[str, ...]], tuple[int, str, str]] = lambda words: (0, json.dumps(PLAN), "")
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -67,6 +69,7 @@ class Systemd:
         if program == "systemctl":
             status, output = self.systemctl(*words)
         elif program == "systemd-run":
+            self.transients.append(tuple(words))
             status, output, errors = self.transient(tuple(words))
         elif program == "journalctl":
             output = "it said why\n"

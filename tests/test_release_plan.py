@@ -1,98 +1,88 @@
-"""What a release changes, decided from the answers of all hosts."""
+"""What is told before a deploy that changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-from ansible_collections.slipway.host.plugins.module_utils.release.plan import Host, Plan
+from ansible_collections.slipway.host.plugins.module_utils.release import build, django
+from release_host import PLAN, PlayedHost
 
 
-def plan(*hosts, action="deploy", elsewhere=()):
-    return Plan(action, hosts, elsewhere)
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    (tmp_path / "manage.py").touch()
+    (tmp_path / "list.txt").write_text("django==5.2 --hash=sha256:0\n")
+    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "manage.py", "manage.py")
+        packed.add(tmp_path / "list.txt", "requirements.txt")
+    return str(tmp_path / "release.tar.gz")
 
 
-def running(name, release="R1", commit="c1", **answers):
-    return Host(name, read={"release": release, "commit": commit, "holder": None}, **answers)
+@pytest.fixture
+def serving(shop: PlayedHost) -> PlayedHost:
+    """OLD serves with its packages, and the driver is there."""
+    shop.serve("blue")
+    (shop.root / "venvs/old").mkdir(parents=True)
+    (shop.root / "releases/OLD/.venv").symlink_to(shop.root / "venvs/old")
+    (shop.root / "lib/django_release.py").touch()
+    return shop
 
 
-def bare(name):
-    return Host(name, read={"release": None, "commit": None, "holder": None})
+def plan(shop: PlayedHost, **request: Any) -> dict[str, Any]:
+    before = sorted(os.listdir(shop.root))
+    answer = shop.take("build", check_mode=True, **request)
+    assert sorted(os.listdir(shop.root)) == before
+    return answer
 
 
-@pytest.mark.parametrize(
-    ("hosts", "elsewhere", "commit", "kept"),
-    [
-        ([running("web1"), running("web2")], [], "c1", True),
-        ([bare("web1"), running("web2")], [], "c1", False),
-        ([bare("web1"), bare("web2")], [], "", False),
-        ([bare("web1")], [{"release": "R2", "commit": "c2"}], "c2", False),
-        ([bare("web1")], [{"release": None}, {"unreachable": True}], "", False),
-    ],
-    ids=["all run it", "one is new", "all are new", "the run is limited to a new one", "nobody has any"],
-)
-def test_a_new_host_gets_what_the_others_have(hosts, elsewhere, commit, kept):
-    decided = plan(*hosts, action="converge", elsewhere=elsewhere).decisions()
-    assert (decided["commit"], decided["kept"]) == (commit, kept)
+def test_a_plan_is_told_by_the_new_code_and_leaves_nothing(serving: PlayedHost, archive: str) -> None:
+    def answer(words: tuple[str, ...]) -> tuple[int, str, str]:
+        folder = next(word for word in words if "WorkingDirectory=" in word).rpartition("=")[2]
+        assert os.path.exists(f"{folder}/manage.py")
+        return 0, json.dumps({**PLAN, "pending": ["goods.0001"]}), ""
 
-
-@pytest.mark.parametrize("action", ["deploy", "rollback"])
-def test_a_deploy_never_keeps_what_runs(action):
-    assert not plan(running("web1"), action=action).decisions()["kept"]
-
-
-def test_only_hosts_that_need_it_change_in_the_order_of_the_inventory():
-    hosts = [Host(name, begun={"needed": needed}) for name, needed in (("b", True), ("a", False), ("c", True))]
-    assert plan(*hosts).decisions()["changing"] == ["b", "c"]
-
-
-def test_nothing_changes_before_a_host_was_asked():
-    decided = plan(Host("web1")).decisions()
-    assert (decided["changing"], decided["reversing"]) == ([], [])
-
-
-@pytest.mark.parametrize(
-    ("answers", "reversing"),
-    [
-        ({"begun": {"needed": True}, "built": {"reverse": [["users", "0001"]]}}, ["web1"]),
-        ({"begun": {"needed": False, "reverse": [["users", "0001"]]}}, ["web1"]),
-        ({"begun": {"needed": True}, "built": {"reverse": []}}, []),
-    ],
-    ids=["this rollback", "one that was killed", "none"],
-)
-def test_what_is_reversed(answers, reversing):
-    assert plan(Host("web1", **answers), action="rollback").decisions()["reversing"] == reversing
-
-
-def test_hosts_that_share_a_database_are_summed_up_once():
-    hosts = [Host(name, built={"summary": text}) for name, text in (("a", "  migrates x"), ("b", "  migrates x"))]
-    assert plan(*hosts, Host("c", built={"summary": ""})).decisions()["summary"] == "  migrates x"
-
-
-def test_a_rollback_to_several_releases_is_refused():
-    hosts = [Host("web1", begun={"release": "R1"}), Host("web2", begun={"release": "R2"})]
-    with pytest.raises(UserError, match=r"The hosts would go back to R1, R2: name one release, RELEASE=\.\.\."):
-        plan(*hosts, action="rollback").decisions()
-    assert plan(*hosts).decisions()
-    assert plan(hosts[0], hosts[0], action="rollback").decisions()
-
-
-def test_who_is_locked_is_known():
-    locked = Host("web2", read={"holder": {"who": "ada"}})
-    assert plan(running("web1"), locked).decisions()["locked"] == ["web2"]
-
-
-def test_a_failure_is_told_with_the_step_the_reason_and_the_last_line_of_the_journal():
-    failed = Host(
-        "web2",
-        failed_task="release : build | Build it beside what runs",
-        failure={"msg": "It failed.", "journal": ["first", "last"]},
-        aborted={"summary": "web2 serves R1."},
+    serving.systemd.transient = answer
+    told = plan(serving, release="NEXT", archive=archive)
+    assert told["pending"] == ["goods.0001"]
+    assert told["summary"] == (
+        "  migrates goods.0001\n  Packages change too; their own migrations are not in this list."
     )
-    decided = plan(Host("web1", aborted={"summary": "web1 serves R1."}), failed).decisions()
-    assert decided["failed_step"] == "Build it beside what runs"
-    assert decided["reason"] == "It failed. last"
-    assert decided["outcome"] == "web1 serves R1. web2 serves R1."
+    (words,) = serving.systemd.transients
+    properties = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
+    assert {"User=root", f"EnvironmentFile={serving.environment}", *django.SANDBOX} <= set(properties)
+    assert words[-2:] == (f"{serving.root}/venvs/old/bin/python", f"{serving.root}/lib/django_release.py")
+    assert "--setenv=STEP=plan" in words
 
 
-def test_a_host_that_is_away_is_the_reason_where_no_task_failed():
-    decided = plan(Host("web1")).decisions()
-    assert (decided["failed_step"], decided["reason"]) == ("", "A host could not be reached.")
-    assert decided["outcome"] == "Nothing was changed."
+def test_a_plan_of_a_release_that_is_there_is_told_with_its_own_packages(serving: PlayedHost) -> None:
+    (serving.root / "releases/NEW/requirements.txt").write_text("django==5.2 --hash=sha256:0\n")
+    venv = serving.parts().builds.venvs.path(str(serving.root / "releases/NEW/requirements.txt"))
+    os.makedirs(venv)
+    Path(venv, ".complete").touch()
+    assert plan(serving, release="NEW")["summary"] == ""
+    (words,) = serving.systemd.transients
+    assert words[-2] == f"{venv}/bin/python"
+    assert f"--property=WorkingDirectory={serving.root}/releases/NEW" in words
+
+
+def test_why_nothing_can_be_told_is_told(serving: PlayedHost, archive: str) -> None:
+    serving.systemd.transient = lambda words: (1, "", "Traceback\nNo module named goods\n")
+    told = plan(serving, release="NEXT", archive=archive)
+    assert (told["pending"], told["summary"]) == ([], "  What it migrates cannot be told before: No module named goods")
+
+
+def test_a_host_that_does_not_serve_yet_cannot_tell(shop: PlayedHost, archive: str) -> None:
+    assert plan(shop, release="NEXT", archive=archive)["summary"] == (
+        "What it migrates can only be told on a host that serves."
+    )
+
+
+def test_a_long_list_is_cut() -> None:
+    names = [f"goods.{number:04}" for number in range(20)]
+    lines = build.summary({**PLAN, "pending": names}, []).splitlines()
+    assert (len(lines), lines[-1]) == (13, "  and 8 more")

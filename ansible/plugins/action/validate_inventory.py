@@ -2,8 +2,8 @@
 
 One task, anywhere in a play without facts, checks all hosts; it runs on the controller, opens no connection and
 changes nothing. It reads what roles accept from `roles/*/meta/argument_specs.yml`. Beyond types and choices, the end
-of a variable's name is a promise about its value: module_utils/inventory/conventions.py lists them. A value whose option says `no_log: true` is
-never shown.
+of a variable's name is a promise about its value: module_utils/inventory/conventions.py lists them. A value whose
+option says `no_log: true` is never shown.
 """
 
 from __future__ import annotations

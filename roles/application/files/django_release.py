@@ -13,6 +13,8 @@ LINTER is a folder with django-migration-linter, LINTED_APPS the apps of the rel
 Only PostgreSQL knows the advisory lock that keeps two runs apart; any other database migrates without.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import json
@@ -23,8 +25,11 @@ import sys
 import time
 import traceback
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+Json = dict[str, Any]
 LOCK = zlib.crc32(b"django-migrations")
 LOCK_WAIT_SECONDS = 600
 PAUSE_SECONDS = 3
@@ -38,37 +43,37 @@ class Refused(Exception):
     """Why the step is not taken."""
 
 
-def say(text):
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def key(migration):
+def key(migration: tuple[str, str]) -> str:
     return ".".join(migration)
 
 
-def label(migration):
+def label(migration: Any) -> str:
     return f"{migration.app_label}.{migration.name}"
 
 
-def executor():
+def executor() -> Any:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
     return MigrationExecutor(connection)
 
 
-def pending(found):
+def pending(executor: Any) -> list[Any]:
     """The migrations that `migrate` would apply, in order."""
-    return [migration for migration, _ in found.migration_plan(found.loader.graph.leaf_nodes())]
+    return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
-def known(loader):
+def all_migrations(loader: Any) -> list[str]:
     """Every migration that this release stands for: those on disk, and those that a squashed one replaces."""
     squashed = [replaced for migration in loader.disk_migrations.values() for replaced in migration.replaces]
     return sorted(key(migration) for migration in {*loader.disk_migrations, *squashed})
 
 
-def lint(migrations):
+def lint(migrations: list[Any]) -> list[dict[str, str]]:
     """What of these would break the release that runs until the switch: those of apps that it has."""
     apps = os.environ.get("LINTED_APPS", "").split()
     migrations = [migration for migration in migrations if migration.app_label in apps]
@@ -78,7 +83,7 @@ def lint(migrations):
     from django_migration_linter.sql_analyser import analyse_sql_statements
 
     linter = MigrationLinter(path=".", no_cache=True)
-    findings = []
+    findings: list[dict[str, str]] = []
     for migration in migrations:
         statements = linter.get_sql(migration.app_label, migration.name)
         errors, _, _ = analyse_sql_statements(linter.sql_analyser_class, statements)
@@ -86,22 +91,22 @@ def lint(migrations):
     return findings
 
 
-def plan():
+def plan() -> Json:
     from django.apps import apps
 
-    found = executor()
-    todo = pending(found)
+    state = executor()
+    todo = pending(state)
     return {
         "pending": [label(migration) for migration in todo],
         "findings": lint(todo),
-        "applied": sorted(map(key, found.loader.applied_migrations)),
-        "migrations": known(found.loader),
-        "leaves": dict(found.loader.graph.leaf_nodes()),
+        "applied": sorted(map(key, state.loader.applied_migrations)),
+        "migrations": all_migrations(state.loader),
+        "leaves": dict(state.loader.graph.leaf_nodes()),
         "apps": sorted(config.label for config in apps.get_app_configs()),
     }
 
 
-def require_settings():
+def require_settings() -> None:
     """Refuse settings that cannot serve here, each with what to change."""
     from django.conf import settings
     from django.http.request import validate_host
@@ -119,34 +124,34 @@ def require_settings():
         )
     for alias, database in settings.DATABASES.items():
         path = Path(database.get("NAME") or "").absolute()
-        if "sqlite" in database.get("ENGINE", "") and ":memory:" not in str(path) and not kept(path, root):
+        if "sqlite" in database.get("ENGINE", "") and ":memory:" not in str(path) and not outlives_releases(path, root):
             raise Refused(
                 f"The database {alias} is the file {path}, in a folder that each release replaces: keep it with "
                 f"`application_persistent_paths: [{path.name}]` if it lies in the project, or below {root}/data."
             )
 
 
-def kept(path, root):
+def outlives_releases(path: Path, root: str) -> bool:
     """Whether a path lies where releases do not replace it."""
     release, real = Path.cwd().resolve(), path.resolve()
     return not real.is_relative_to(release) and (not real.is_relative_to(root) or real.is_relative_to(f"{root}/data"))
 
 
-def check():
+def check() -> Json:
     """Errors stop the release; warnings are shown, since a project may have its reasons."""
     from django.core import checks
 
     require_settings()
-    found = [each for each in checks.run_checks(include_deployment_checks=True) if not each.is_silenced()]
-    errors = [each for each in found if each.is_serious(checks.ERROR)]
+    problems = [each for each in checks.run_checks(include_deployment_checks=True) if not each.is_silenced()]
+    errors = [each for each in problems if each.is_serious(checks.ERROR)]
     if errors:
         raise Refused("\n".join(["Django's checks find errors:", *map(str, errors)]))
-    warnings = [each for each in found if each.is_serious(checks.WARNING) and each.id not in PROXY_DOES]
-    said = [" ".join(f"{each.id}: {each.msg}".split()) for each in warnings]
-    return {**plan(), "warnings": said}
+    warnings = [each for each in problems if each.is_serious(checks.WARNING) and each.id not in PROXY_DOES]
+    sentences = [" ".join(f"{each.id}: {each.msg}".split()) for each in warnings]
+    return {**plan(), "warnings": sentences}
 
 
-def collect():
+def collect() -> None:
     """Collect the static files into the release; a project that says nowhere where gets the usual folder."""
     from django.conf import settings
     from django.core.management import call_command, get_commands
@@ -164,14 +169,14 @@ def collect():
     call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def build():
+def build() -> Json:
     require_settings()
     collect()
     return check()
 
 
 @contextlib.contextmanager
-def alone():
+def alone() -> Iterator[None]:
     """Hold the database's lock for migrations on a connection of its own."""
     from django.db import connections
 
@@ -195,7 +200,7 @@ def alone():
         holder.close()
 
 
-def patiently(command):
+def migrate_patiently(command: list[str]) -> None:
     """Run a command that migrates, again when it could not get a lock in time: it must not queue up in front of the
     requests that use the table."""
     attempts = int(os.environ.get("ATTEMPTS", "5"))
@@ -215,21 +220,21 @@ def patiently(command):
     )
 
 
-def migrate():
+def migrate() -> Json:
     with alone():
         names = [label(migration) for migration in pending(executor())]
         if names:
             own = Path("bin/release")
-            patiently([str(own)] if own.exists() else [sys.executable, "manage.py", "migrate", "--noinput"])
+            migrate_patiently([str(own)] if own.exists() else [sys.executable, "manage.py", "migrate", "--noinput"])
     return {"applied": names}
 
 
-def targets():
+def targets() -> list[tuple[str, str | None]]:
     pairs = (pair.split("=") for pair in os.environ["TARGETS"].split())
     return [(app, None if name == "zero" else name) for app, name in pairs]
 
 
-def reversible():
+def reversible() -> Json:
     steps = executor().migration_plan(targets())
     for migration, _ in steps:
         for operation in migration.operations:
@@ -238,15 +243,15 @@ def reversible():
     return {"reversed": [label(migration) for migration, _ in steps]}
 
 
-def reverse():
+def reverse() -> Json:
     with alone():
-        found = reversible()
+        answer = reversible()
         for app, name in targets():
-            patiently([sys.executable, "manage.py", "migrate", "--noinput", app, name or "zero"])
-    return found
+            migrate_patiently([sys.executable, "manage.py", "migrate", "--noinput", app, name or "zero"])
+    return answer
 
 
-STEPS = {
+STEPS: dict[str, Callable[[], Json]] = {
     "build": build,
     "check": check,
     "plan": plan,
@@ -256,7 +261,7 @@ STEPS = {
 }
 
 
-def place(error):
+def location(error: BaseException) -> str:
     """Where in the project's own files it happened, as " (file:line)"; the whole trace where it was in none."""
     own = Path.cwd()
     frames = traceback.extract_tb(error.__traceback__)
@@ -267,15 +272,15 @@ def place(error):
     return f" ({Path(mine[-1].filename).relative_to(own)}:{mine[-1].lineno})"
 
 
-def without_package(what, error):
+def missing_package(what: str, error: ModuleNotFoundError) -> Refused:
     return Refused(
-        f"{what}{place(error)} must have the package of {error.name}, which is not installed: add it to the "
+        f"{what}{location(error)} must have the package of {error.name}, which is not installed: add it to the "
         "file that application_requirements_file names."
     )
 
 
-def load():
-    """Import the settings; what they lack is told with the place where it was missed."""
+def load() -> None:
+    """Import the settings; what they lack is named with the line that needs it."""
     name = os.environ.get("PROJECT_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
     try:
         importlib.import_module(name)
@@ -284,21 +289,21 @@ def load():
             raise Refused(
                 f"There is no settings module {name}: name the project's in application_settings_module."
             ) from error
-        raise without_package(f"The settings {name}", error) from error
+        raise missing_package(f"The settings {name}", error) from error
     except KeyError as error:
         raise Refused(
-            f"The settings {name}{place(error)} miss {error}: if that is an environment variable, set it in "
+            f"The settings {name}{location(error)} miss {error}: if that is an environment variable, set it in "
             "application_environment."
         ) from error
     # Each library has errors of its own for a value that is missing or malformed.
     except Exception as error:
         raise Refused(
-            f"The settings {name}{place(error)} cannot be imported: {error}. What they read from the environment is "
+            f"The settings {name}{location(error)} cannot be imported: {error}. What they read from the environment is "
             "set in application_environment."
         ) from error
 
 
-def main():
+def main() -> None:
     # The answer alone goes to standard output, whatever the project prints.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -315,7 +320,7 @@ def main():
     except Refused as refused:
         sys.exit(str(refused))
     except ModuleNotFoundError as error:
-        sys.exit(str(without_package("The project", error)))
+        sys.exit(str(missing_package("The project", error)))
 
 
 if __name__ == "__main__":
