@@ -28,7 +28,7 @@ from init_project import WSGI, init, make, refusal, written
         ({}, ["--health=health"], "HEALTH does not fit: it must be a path that begins with a slash"),
         ({}, ["--broker=redis://r:port/1"], "BROKER does not fit"),
         ({"shop/settings.py": None}, [], "There is no settings module shop.settings in"),
-        ({}, ["--broker=kafka://k/1"], "BROKER does not fit: it must begin with one of amqp://, amqps://"),
+        ({}, ["--broker=http://k/1"], "BROKER does not fit: it must be the URL of a broker that Celery knows"),
         (
             {},
             ["--database=shop"],

@@ -1,11 +1,12 @@
 """What a value of an inventory must be, what is said about one that is not, and what is never shown."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.slipway.host.plugins.module_utils.inventory import rules, sentences
+from ansible_collections.slipway.host.plugins.module_utils.inventory import network, rules, sentences
 from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import broken_rule
 from repository import ROOT, load, tasks
 
@@ -86,7 +87,8 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("project_name", "a" * 25),
         ("application_environment", {"BAD KEY": "hidden"}),
         ("application_environment", {"EMPTY": None}),
-        ("application_broker_url", "kafka://127.0.0.1"),
+        ("application_broker_url", "http://127.0.0.1"),
+        ("application_broker_url", "amqp:broker.example"),
         ("application_broker_url", "127.0.0.1:5672"),
         ("application_broker_url", "amqp://shop:secret@broker.example:port/shop"),
         ("application_broker_url", "amqp://shop:secret@broker.example:70000/shop"),
@@ -117,25 +119,10 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("shop_name", False),
         ("shop_name", ["shop"]),
         ("shop_domain", ""),
-        ("shop_domain", "https://shop.example.org"),
-        ("shop_domain", "shop.example.org:8443"),
         ("shop_domain", "shop_example.org"),
-        ("shop_domain", "-shop.example.org"),
         ("shop_domain", "shop.example.org\n"),
-        ("shop_domain", f"{'a' * 64}.example.org"),
         ("shop_frontend_origins", "https://app.example.org"),
-        ("shop_frontend_origins", ["app.example.org"]),
-        ("shop_frontend_origins", ["https://app.example.org/"]),
-        ("shop_frontend_origins", ["https://*.example.org"]),
-        ("shop_frontend_origins", ["*"]),
-        ("shop_frontend_origins", ["null"]),
         ("shop_frontend_origins", [None]),
-        ("shop_frontend_origins", ["http://app.example.org"]),
-        ("shop_frontend_origins", ["http://localhost.example.org"]),
-        ("shop_frontend_origins", ["https://app.example.org:443"]),
-        ("shop_frontend_origins", ["https://app.example.org:70000"]),
-        ("shop_frontend_origins", ["https://App.example.org"]),
-        ("shop_frontend_origins", ["https://user@app.example.org"]),
         ("shop_frontend_origins", ["https://app.example.org", "ftp://app.example.org"]),
         ("shop_other_domains", ["https://app.example.org"]),
         ("shop_frontends", [{"domain": "https://app.example.org", "path": "/srv/app"}]),
@@ -189,9 +176,11 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_environment", {"EMAIL_HOST": "smtp.example.org", "EMAIL_PORT": 587}),
         ("application_broker_url", ""),
         ("application_broker_url", "rediss://redis.example.org/3"),
-        ("application_broker_url", "amqp://shop:a;b@[2001:db8::1]:5672/shop"),
+        ("application_broker_url", "amqp://"),
         ("application_broker_url", "sentinel://one.example:26379;sentinel://two.example:26379"),
-        ("application_broker_url", "sqs://"),
+        ("application_broker_url", "redis+socket:///run/redis/redis.sock"),
+        ("application_broker_url", "sqla+postgresql://shop:PASSWORD@db.example/shop"),
+        ("application_broker_url", "sqs://KEY:s3/cret@"),
         ("application_health_path", ""),
         ("application_media_folder", "shop/media"),
         ("application_persistent_paths", ["db.sqlite3", "var/uploads/"]),
@@ -207,7 +196,6 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("shop_domain", "localhost"),
         ("shop_domain", "xn--bcher-kva.example"),
         ("shop_frontend_origins", []),
-        ("shop_frontend_origins", ["http://localhost:5173", "http://app.localhost", "http://127.0.0.1:8000"]),
         ("shop_frontend_origins", ["https://app.example.org", "https://app.example.org:8443"]),
         ("shop_listen_addresses", ["10.0.0.5", "fd00::5"]),
         ("shop_client_networks", ["10.0.0.0/24", "10.0.1.5/32", "fd00::/64"]),
@@ -223,6 +211,42 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
 )
 def test_a_right_value_passes(name: str, value: Any) -> None:
     assert broken_rule(name, (OPTIONS | NAMED)[name], value) is None
+
+
+# The application judges the same values by rules of its own, since it knows nothing of Ansible.
+EXAMPLES = json.loads((ROOT / "app/config/tests/values.json").read_text())
+RULES = {"origin": network.is_origin, "broker_url": network.is_own_broker, "domain": network.is_domain}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "good"),
+    [
+        (kind, value, sort == "good")
+        for kind, sorts in EXAMPLES.items()
+        for sort, values in sorts.items()
+        for value in values
+    ],
+)
+def test_the_application_and_the_check_judge_alike(kind: str, value: str, good: bool) -> None:
+    assert RULES[kind](value) == good
+
+
+def test_every_project_may_have_the_brokers_of_ours() -> None:
+    assert all(map(network.is_broker, EXAMPLES["broker_url"]["good"]))
+
+
+@pytest.mark.parametrize("url", ["amqp://", "sqs://", "sentinel://one.example", "redis+socket:///run/redis.sock"])
+def test_a_broker_that_our_application_cannot_use_is_told_before_it_is_built(url: str) -> None:
+    def told(**given: object) -> list[str]:
+        valid = {"application_broker_url": url}
+        return list(sentences.describe_own_broker(given, valid, lambda: "application.yml:1"))
+
+    assert told(application_processes=[]) == []
+    (sentence,) = told()
+    assert sentence.startswith(
+        "application_broker_url is hidden, in application.yml:1: Slipway's own application needs"
+    )
+    assert sentence.endswith('Write for example `application_broker_url: "amqp://shop:PASSWORD@127.0.0.1:5672/shop"`.')
 
 
 def test_a_secret_is_named_but_never_shown() -> None:

@@ -23,6 +23,7 @@ PROJECT = {
     "project_name": {"type": "str", "required": True, "description": "Name of the project."},
     "project_domain": {"type": "str", "description": "Host name."},
     "project_frontends": FRONTENDS,
+    "application_broker_url": {"type": "str", "no_log": True, "description": "Broker."},
     "project_frontend_origins": {"type": "list", "elements": "str", "description": "Origins."},
 }
 ROLE = {
@@ -82,7 +83,9 @@ def validate(project: Path, *arguments: str) -> str:
 
 def test_a_playbook_stops_before_any_connection_and_reports_everything(project: Path) -> None:
     inventory = project / "inventories/test"
-    (inventory / "group_vars/all/project.yml").write_text("project_http_port: 8443\nproject_https_port: 8443\n")
+    (inventory / "group_vars/all/project.yml").write_text(
+        "project_http_port: 8443\nproject_https_port: 8443\napplication_broker_url: 'sqs://KEY:s3cret@'\n"
+    )
     (inventory / "group_vars/all/shop.yml").write_text(
         "shop_htp_port: 80\nshop_domain: ''\nshop_api_key: s3cret\nshop_timeout_seconds: '{{ vault_shop_pace }}'\n"
     )
@@ -96,6 +99,7 @@ def test_a_playbook_stops_before_any_connection_and_reports_everything(project: 
         "shop_timeout_seconds, in inventories/test/group_vars/all/shop.yml:4, needs vault_shop_pace, which is not "
         "defined: add it to inventories/test/group_vars/all/vault.yml.",
         "shop_http_port is 70000, in inventories/test/host_vars/two.yml:1: a port is a whole number from 1 to 65535.",
+        "application_broker_url is hidden, in inventories/test/group_vars/all/project.yml:3: Slipway's own ",
         "project_name is missing in inventories/test/group_vars/all/project.yml: Name of the project.",
         "project_http_port and project_https_port are both 8443",
     ):

@@ -5,12 +5,15 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import environ
 
-_HOST = r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:]+\]"
+# What is good and what is not, tests/values.json shows by example.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"(?![a-z0-9_.-]{{254}})(?:[a-z0-9_](?:[a-z0-9_-]{{0,61}}[a-z0-9])?\.)*{_LABEL}"
+_HOST = rf"{_NAME}|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?")
 _ALLOWED_HOST = re.compile(rf"\.?(?:{_HOST})")
 _LOCAL = "(On your own machine, DJANGO_SETTINGS_MODULE=config.django.local needs none.)"
@@ -76,7 +79,7 @@ def secret_key(name: str) -> str:
     return value
 
 
-def database(name: str) -> dict:
+def database(name: str) -> dict[str, Any]:
     hint = (
         "Write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or for a unix socket "
         "postgres://USER:PASSWORD@%2Frun%2Fpostgresql/DATABASE, "
@@ -87,7 +90,7 @@ def database(name: str) -> dict:
         parts = urlsplit(url)
         if parts.scheme not in ("postgres", "postgresql"):
             raise ValueError
-        config = environ.Env.db_url_config(url)
+        config: dict[str, Any] = environ.Env.db_url_config(url)
     except ValueError:
         stop(name, f"is malformed. {hint}")
     if not config.get("NAME") or "/" in config["NAME"]:
@@ -120,11 +123,12 @@ def hosts(name: str) -> list[str]:
 def origins(name: str) -> list[str]:
     """Exact origins of front ends. Plain HTTP is for a front end on the reader's own machine."""
     hint = "Write exact origins, separated by commas: https://app.example.com"
-    values = [value.lower() for value in words(name)]
+    values = words(name)
     for value in values:
+        # As browsers send it, since it is compared with what they send.
         match = _ORIGIN.fullmatch(value)
         if not match or int(match["port"] or 1) > 65535 or not _is_host(match["host"]):
-            stop(name, f"holds {value!r}. {hint} (scheme and host, no path, no *)")
+            stop(name, f"holds {value!r}. {hint} (scheme and host in lower case, no path, no *)")
         if match["scheme"] == "http" and not _is_local(match["host"]):
             stop(name, f"holds {value!r}. Plain http is for localhost only; write https.")
         if match["port"] == {"http": "80", "https": "443"}[match["scheme"]]:
@@ -152,13 +156,18 @@ def broker(name: str) -> str:
         "or redis://HOST:6379/0 (or rediss://) for Redis or Valkey."
     )
     url = text(name, hint=hint)
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("amqp", "amqps", "redis", "rediss") and parts.hostname
-        _ = parts.port
-    except ValueError:
-        valid = False
-    if not valid:
+    # Celery takes a semicolon for the end of one URL and the begin of a second broker's.
+    if not all(map(_is_broker, url.split(";"))):
         # The value may carry a password: it is not repeated.
         stop(name, f"is malformed or of another kind. {hint}")
     return url
+
+
+def _is_broker(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # A port that is no number shows only when it is read.
+        known = parts.scheme in ("amqp", "amqps", "redis", "rediss") and parts.port != 0
+    except ValueError:
+        return False
+    return known and bool(parts.hostname)

@@ -14,6 +14,7 @@ import re
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -26,14 +27,14 @@ ARCHIVES_KEPT = 20
 REQUIREMENTS = (".lock", ".toml", ".txt")
 
 
-def commit_of(folder, ref, what):
+def commit_of(folder: Path, ref: str, what: str) -> str:
     done = git(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if done.returncode:
         raise UserError(f"{what} has no commit, tag or branch {ref}: name another in application_source_ref (REF=...).")
     return done.stdout.strip()
 
 
-def mirror(url, cache):
+def mirror(url: str, cache: Path) -> Path:
     """An up-to-date copy of a repository, without working tree."""
     folder = cache / "repositories" / hashlib.sha256(url.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ def mirror(url, cache):
     return folder
 
 
-def snapshot(folder):
+def snapshot(folder: Path) -> str:
     """The tree of a checkout as it lies there, with what is not committed; ignored files stay out."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = {**os.environ, "GIT_INDEX_FILE": f"{scratch}/index"}
@@ -65,7 +66,7 @@ def snapshot(folder):
     return done.stdout.strip()
 
 
-def is_packed(archive):
+def is_packed(archive: Path) -> bool:
     """Whether it is there already; makes room for it, where those of long ago go."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     if archive.exists():
@@ -76,7 +77,7 @@ def is_packed(archive):
     return False
 
 
-def above(path, requirements):
+def above(path: Path | str, requirements: str) -> Path | None:
     """The folder above the project's in which its requirements lie, relative to the source; None where they do not."""
     if not requirements.startswith("../"):
         return None
@@ -88,7 +89,7 @@ def above(path, requirements):
     return place
 
 
-def shape(source, root, place, draft):
+def shape(source: tarfile.TarFile, root: Path, place: Path | None, draft: Path) -> None:
     """Give an archive our shape: the project's folder at the root, requirements of above in a folder of their own."""
     with tarfile.open(draft, "w:gz", compresslevel=6) as target:
         for member in source.getmembers():
@@ -105,7 +106,7 @@ def shape(source, root, place, draft):
             target.addfile(packed, source.extractfile(member) if packed.isfile() else None)
 
 
-def pack(folder, tree, path, archive, requirements):
+def pack(folder: Path, tree: str, path: str, archive: Path, requirements: str) -> None:
     """Pack one folder of a tree; in one step, so that a killed run leaves no half of it."""
     if is_packed(archive):
         return
@@ -129,7 +130,7 @@ def pack(folder, tree, path, archive, requirements):
     draft.rename(archive)
 
 
-def repack(tarball, path, archive, requirements):
+def repack(tarball: Path, path: str, archive: Path, requirements: str) -> None:
     """Pack one folder of a tarball, wherever it lies there."""
     if is_packed(archive):
         return
@@ -144,13 +145,13 @@ def repack(tarball, path, archive, requirements):
     draft.rename(archive)
 
 
-def archive_path(cache, folder, requirements, release):
+def archive_path(cache: Path, folder: str, requirements: str, release: str) -> Path:
     """Where the archive of a release lies; another folder of the same commit is another archive."""
     key = f"{folder} {requirements}" if requirements.startswith("../") else folder
     return cache / "releases" / hashlib.sha256(key.encode()).hexdigest()[:8] / f"{release}.tar.gz"
 
 
-def require(archive, requirements, settings):
+def require(archive: Path, requirements: str, settings: str) -> None:
     """Refuse what no host could build: no such file of requirements, no such settings."""
     with tarfile.open(archive) as packed:
         names = {member.name.removeprefix("./") for member in packed if member.isfile()}
@@ -173,13 +174,30 @@ def require(archive, requirements, settings):
         )
 
 
-def resolve(cache, checkout, ref, folder, requirements="", settings="", **options):
-    found = locate(Path(cache), checkout, ref, folder, requirements, **options)
-    require(found["archive"], requirements, settings)
+def resolve(
+    cache: Path,
+    checkout: str,
+    ref: str,
+    folder: str,
+    requirements: str = "",
+    settings: str = "",
+    **options: Any,
+) -> dict[str, Any]:
+    found = locate(cache, checkout, ref, folder, requirements, **options)
+    require(Path(found["archive"]), requirements, settings)
     return found
 
 
-def locate(cache, checkout, ref, folder, requirements, repository="", tarball="", uncommitted=False):
+def locate(
+    cache: Path,
+    checkout: str,
+    ref: str,
+    folder: str,
+    requirements: str,
+    repository: str = "",
+    tarball: str = "",
+    uncommitted: bool = False,
+) -> dict[str, Any]:
     if tarball:
         return from_tarball(cache, Path(tarball), folder, requirements)
     warnings = []
@@ -208,7 +226,7 @@ def locate(cache, checkout, ref, folder, requirements, repository="", tarball=""
     return {"release": release, "commit": commit, "ref": ref, "archive": str(archive), "warnings": warnings}
 
 
-def from_tarball(cache, tarball, folder, requirements):
+def from_tarball(cache: Path, tarball: Path, folder: str, requirements: str) -> dict[str, Any]:
     try:
         digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
         archive = archive_path(cache, folder, requirements, digest[:12])
@@ -219,7 +237,7 @@ def from_tarball(cache, tarball, folder, requirements):
 
 
 class ActionModule(ActionBase):
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         try:
             return {**result, "changed": False, **resolve(cache=CACHE, **self._task.args)}

@@ -92,6 +92,7 @@ class ActionModule(ActionBase):
                 yield sentence
             else:
                 valid[name] = value
+        yield from sentences.describe_own_broker(variables, valid, partial(place, "application_broker_url"))
         yield from sentences.describe_unused(variables, valid, brief(folder))
         yield from describe_hooks(Path(valid.get("release_hooks_path") or folder / "hooks"), self._loader)
         yield from sentences.describe_frontends(valid, partial(place, "project_frontends"))

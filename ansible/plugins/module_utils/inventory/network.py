@@ -13,9 +13,18 @@ from ansible_collections.slipway.host.plugins.module_utils.inventory.rules impor
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
-ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{LABEL}(\.{LABEL})*)(:(?P<port>[1-9][0-9]{{0,4}}))?")
+# A front end may have underscores in its name, which is often not the operator's to choose, or an address of IPv6.
+SITE = rf"(?![a-z0-9_.-]{{254}})([a-z0-9_]([a-z0-9_-]{{0,61}}[a-z0-9])?\.)*{LABEL}|\[[0-9a-f:]+\]"
+ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{SITE})(:(?P<port>[1-9][0-9]{{0,4}}))?")
 EMAIL = re.compile(rf"[^@\s]+@{LABEL}(\.{LABEL})*")
-BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "sentinel", "sqs")
+# The transports of Celery 5.7, and those of them whose URL has a host and a port.
+OWN_BROKERS = ("amqp", "amqps", "redis", "rediss")
+BROKERS_WITH_PORT = (*OWN_BROKERS, "librabbitmq", "pyamqp", "sentinel")
+BROKERS = (
+    *BROKERS_WITH_PORT,
+    *("azureservicebus", "azurestoragequeues", "confluentkafka", "consul", "etcd", "filesystem", "gcpubsub", "kafka"),
+    *("memory", "mongodb", "pgmq", "pyro", "qpid", "slmq", "sqla", "sqlalchemy", "sqs", "zookeeper"),
+)
 DATABASES = (
     *("postgres", "postgresql", "pgsql", "psql", "postgis", "timescale", "timescalegis", "cockroach", "redshift"),
     *("mysql", "mysql2", "mysql-connector", "mysqlgis", "mssql", "mssqlms", "oracle", "oraclegis"),
@@ -51,20 +60,42 @@ def is_email(value: object) -> bool:
 
 def is_origin(value: object) -> bool:
     parts = isinstance(value, str) and ORIGIN.fullmatch(value)
-    if not parts or int(parts["port"] or 1) > 65535:
+    if not parts or int(parts["port"] or 1) > 65535 or not is_site(parts["host"]):
         return False
     if (parts["scheme"], parts["port"]) in (("https", "443"), ("http", "80")):
         return False
-    local = parts["host"] in ("localhost", "127.0.0.1") or parts["host"].endswith(".localhost")
+    local = parts["host"] in ("localhost", "127.0.0.1", "[::1]") or parts["host"].endswith(".localhost")
     return parts["scheme"] == "https" or local
 
 
-def is_broker(value: str) -> bool:
+def is_site(host: str) -> bool:
+    """What is in brackets must be an IPv6 address, as browsers write it: [::1]."""
     with contextlib.suppress(ValueError):
-        urls = [urlsplit(url) for url in re.split(r";(?=sentinel://)", value)]
-        # A port that is no number shows only when it is read; SQS has none, and keys with any character.
-        return value == "" or all(url.scheme in BROKERS and (url.scheme == "sqs" or url.port != 0) for url in urls)
+        return not host.startswith("[") or host == f"[{ipaddress.IPv6Address(host.strip('[]'))}]"
     return False
+
+
+def is_broker(value: str) -> bool:
+    """What some project could use: Celery knows the transport, and takes a semicolon for the begin of a second URL."""
+    with contextlib.suppress(ValueError):
+        return value == "" or all(map(is_broker_url, value.split(";")))
+    return False
+
+
+def is_broker_url(value: str) -> bool:
+    url = urlsplit(value)
+    # The transport may be followed by how it is reached, as in redis+socket://.
+    scheme = url.scheme.partition("+")[0]
+    # A port that is no number shows only when it is read; keys of a cloud have any character.
+    return "://" in value and scheme in BROKERS and (scheme not in BROKERS_WITH_PORT or url.port != 0)
+
+
+def is_own_broker(value: str) -> bool:
+    """What Slipway's own application could use: app/config/env.py refuses the rest, but only once it is built."""
+    if not is_broker(value):
+        return False
+    urls = [urlsplit(url) for url in value.split(";")]
+    return all(url.scheme in OWN_BROKERS and url.hostname for url in urls)
 
 
 def is_database(value: str) -> bool:
@@ -119,8 +150,14 @@ FRONTENDS = Rule(
 )
 BROKER = Rule(
     is_broker,
-    f"it must begin with one of {', '.join(f'{name}://' for name in BROKERS)}, and its port must be one",
+    "it must be the URL of a broker that Celery knows, and its port must be one",
     "amqp://shop:PASSWORD@127.0.0.1:5672/shop",
+)
+OWN_BROKER = Rule(
+    is_own_broker,
+    f"Slipway's own application needs {', '.join(f'{name}://' for name in OWN_BROKERS[:-1])} or {OWN_BROKERS[-1]}://, "
+    "and the host of the broker",
+    BROKER.example,
 )
 DATABASE = Rule(
     is_database,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.slipway.host.plugins.module_utils.inventory import network
 from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import (
     Option,
     advice,
@@ -93,15 +94,29 @@ def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
         yield f"{' and '.join(PORTS)} are both {ports.pop()}, in {where()}: each needs its own port."
 
 
+def is_own(given: Mapping[str, Any]) -> bool:
+    """Whether the project is Slipway's own application, whose processes no inventory has to name."""
+    return "application_processes" not in given
+
+
+def describe_own_broker(given: Mapping[str, Any], valid: Mapping[str, Any], where: Where) -> Iterator[str]:
+    """A sentence about a broker that other projects could use.
+
+    Which transports a project can use is its own affair. Of Slipway's application we know it.
+    """
+    name, rule = "application_broker_url", network.OWN_BROKER
+    if is_own(given) and valid.get(name) and not rule.accepts(valid[name]):
+        yield f"{name} is hidden, in {where()}: {rule.words}. Write for example `{name}: {json.dumps(rule.example)}`."
+
+
 def describe_unused(given: Mapping[str, Any], valid: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Sentences about services of this inventory that its project would not know how to reach."""
     groups = given["group_names"]
     if not {"web", "worker", "beat"} & set(groups):
         return
-    ours = "application_processes" not in given
     for service, (name, file) in SERVICES.items():
         # One that is wrong has a sentence already.
-        if not valid.get(name, given.get(name)) and (ours or service in groups):
+        if not valid.get(name, given.get(name)) and (is_own(given) or service in groups):
             yield (
                 f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
                 f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
