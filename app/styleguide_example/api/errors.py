@@ -12,6 +12,8 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from styleguide_example.common.exceptions import ApplicationError
 
 INVALID = "The request is not valid."
+LOCKED_OUT = "Too many failed logins. Try again later."
+ORIGIN_REFUSED = "This origin may not use the API."
 
 
 class TooLarge(exceptions.APIException):

@@ -7,11 +7,10 @@ from django.conf import settings
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from styleguide_example.api.errors import error_body
+from styleguide_example.api.errors import ORIGIN_REFUSED, error_body
 
 logger = structlog.get_logger(__name__)
 
-ORIGIN_REFUSED = "This origin may not use the API."
 # The form of the keys that Django makes.
 SESSION_KEY = re.compile(r"[a-z0-9]{32}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")

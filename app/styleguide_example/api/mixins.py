@@ -3,13 +3,13 @@ from importlib import import_module
 
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
 from styleguide_example.api.middleware import SESSION_KEY
-from styleguide_example.users.models import User
 
 _HEADER = re.compile(rf"(?i:Session) ({SESSION_KEY.pattern})")
 
@@ -20,7 +20,7 @@ class CsrfExemptedSessionAuthentication(SessionAuthentication):
     Neither needs a CSRF token: OriginGuardMiddleware takes its place.
     """
 
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, None] | None:
         header = request.headers.get("Authorization")
         if header is None or not settings.SESSION_HEADER_ENABLED:
             return super().authenticate(request)

@@ -10,11 +10,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from styleguide_example.api.errors import error_body
+from styleguide_example.api.errors import LOCKED_OUT, error_body
 
 logger = structlog.get_logger(__name__)
 
-LOCKED_OUT = "Too many failed logins. Try again later."
 # As long as the column that holds it.
 _ACCOUNT_LENGTH = 255
 
