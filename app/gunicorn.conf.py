@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 from gunicorn import glogging
+from gunicorn.config import Config
 
 # gunicorn reads this file before it puts the application on the import path.
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -17,7 +18,7 @@ from config.settings.logging import LOGGING
 class Logger(glogging.Logger):
     """Send gunicorn's own events through the application's formatter."""
 
-    def setup(self, cfg):
+    def setup(self, cfg: Config) -> None:
         super().setup(cfg)
         logging.config.dictConfig(LOGGING)
         self.error_log.handlers.clear()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import environ
@@ -76,7 +76,7 @@ def secret_key(name: str) -> str:
     return value
 
 
-def database(name: str) -> dict:
+def database(name: str) -> dict[str, Any]:
     hint = (
         "Write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or for a unix socket "
         "postgres://USER:PASSWORD@%2Frun%2Fpostgresql/DATABASE, "
@@ -87,7 +87,7 @@ def database(name: str) -> dict:
         parts = urlsplit(url)
         if parts.scheme not in ("postgres", "postgresql"):
             raise ValueError
-        config = environ.Env.db_url_config(url)
+        config: dict[str, Any] = environ.Env.db_url_config(url)
     except ValueError:
         stop(name, f"is malformed. {hint}")
     if not config.get("NAME") or "/" in config["NAME"]:

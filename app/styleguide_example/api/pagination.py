@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 from django.db.models import QuerySet
 from rest_framework import pagination, serializers
@@ -22,7 +24,7 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
     def get_offset(self, request: Request) -> int:
         return _number(request, self.offset_query_param, default=0, minimum=0)
 
-    def get_paginated_response(self, data: list) -> Response:
+    def get_paginated_response(self, data: Any) -> Response:
         return Response(
             {
                 "limit": self.limit,
@@ -36,7 +38,10 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
 
 
 def paginated_response(
-    *, request: Request, queryset: QuerySet, serializer_class: type[serializers.Serializer]
+    *,
+    request: Request,
+    queryset: QuerySet[Any],
+    serializer_class: type[serializers.Serializer[Any]],
 ) -> Response:
     paginator = LimitOffsetPagination()
     page = paginator.paginate_queryset(queryset, request)
@@ -49,6 +54,6 @@ def _number(request: Request, name: str, *, default: int, minimum: int) -> int:
         return default
     field = forms.IntegerField(min_value=minimum, max_value=MAX_OFFSET)
     try:
-        return field.clean(request.query_params[name])
+        return int(field.clean(request.query_params[name]))
     except forms.ValidationError as error:
         raise ValidationError({name: error.messages}) from error

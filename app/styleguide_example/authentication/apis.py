@@ -44,7 +44,8 @@ class LoginApi(APIView):
                 "cookie only."
             ),
         )
-        data = CurrentUserSerializer()
+        # The framework takes the field off the class, where the attribute has another type.
+        data = CurrentUserSerializer()  # type: ignore[assignment]
 
     @login_schema(InputSerializer, OutputSerializer)
     def post(self, request: Request) -> Response:
