@@ -6,7 +6,7 @@ from django.test import Client
 from styleguide_example.users.models import User
 from styleguide_example.users.services import user_create
 
-PASSWORD = "correct horse battery 9"  # noqa: S105
+PASSWORD = "correct horse battery 9"  # noqa: S105  # It protects nothing.
 
 
 class ApiClient(Client):

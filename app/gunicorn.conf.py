@@ -42,7 +42,7 @@ workers = integer("WEB_CONCURRENCY", default=max(2, os.cpu_count() or 2), minimu
 # Loading before forking shares memory, and makes "ready" mean that the application loaded.
 preload_app = True
 # The heartbeat file must not wait for a disk.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # gunicorn makes an unnamed file.
 timeout = 30
 # A platform kills 30 seconds after it asked for the end.
 graceful_timeout = 25

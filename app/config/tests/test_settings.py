@@ -17,7 +17,7 @@ _MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 def run(*command: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
     """Run with production settings; None removes a variable."""
     values = {"PATH": os.environ["PATH"], **PRODUCTION, **environment}
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command,
         env={name: value for name, value in values.items() if value is not None},
         cwd=settings.BASE_DIR,
