@@ -35,9 +35,9 @@ def request_and_message(monkeypatch):
     """A task as a worker has it, and the message that the broker keeps meanwhile."""
     monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
     with Connection("memory://") as connection:
-        options: dict[str, Any] = {"connection": connection, "queue": "acknowledge"}
+        options: dict[str, Any] = {"connection": connection, "queue": "default"}
         sessions_clear_expired.apply_async(**options)
-        message = Queue("acknowledge")(connection.default_channel).get()
+        message = Queue("default")(connection.default_channel).get()
         assert message is not None
         request = Request(
             message,
@@ -47,7 +47,7 @@ def request_and_message(monkeypatch):
             on_reject=message.reject_log_error,
         )
         yield request, message
-        Queue("acknowledge")(connection.default_channel).purge()
+        Queue("default")(connection.default_channel).purge()
 
 
 def test_a_task_is_acknowledged_after_it_ran_and_not_before(request_and_message):
@@ -65,7 +65,7 @@ def test_a_task_goes_back_when_its_worker_dies_under_it(request_and_message):
         raise WorkerLostError
     except WorkerLostError:
         request.on_failure(ExceptionInfo())
-    again = message.channel.basic_get("acknowledge")
+    again = message.channel.basic_get("default")
     assert again is not None
     assert again.headers["id"] == request.id
 
