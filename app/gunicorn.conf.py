@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 from gunicorn import glogging
+from gunicorn.config import Config
 
 # gunicorn reads this file before it puts the application on the import path.
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -17,7 +18,7 @@ from config.settings.logging import LOGGING
 class Logger(glogging.Logger):
     """Send gunicorn's own events through the application's formatter."""
 
-    def setup(self, cfg):
+    def setup(self, cfg: Config) -> None:
         super().setup(cfg)
         logging.config.dictConfig(LOGGING)
         self.error_log.handlers.clear()
@@ -41,7 +42,7 @@ workers = integer("WEB_CONCURRENCY", default=max(2, os.cpu_count() or 2), minimu
 # Loading before forking shares memory, and makes "ready" mean that the application loaded.
 preload_app = True
 # The heartbeat file must not wait for a disk.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # gunicorn makes an unnamed file.
 timeout = 30
 # A platform kills 30 seconds after it asked for the end.
 graceful_timeout = 25

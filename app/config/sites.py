@@ -18,7 +18,7 @@ def foreign_origins(origins: Iterable[str], *, hosts: Iterable[str], https: bool
         origin
         for origin in origins
         if (https and origin.startswith("http:"))
-        or _site(urlsplit(origin).hostname, suffixes) not in own
+        or _site(urlsplit(origin).hostname or "", suffixes) not in own
     ]
 
 

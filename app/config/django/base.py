@@ -6,14 +6,14 @@ Whatever differs comes from the environment; local.py and test.py only set other
 from pathlib import Path
 
 from config.env import database, optional, secret_key, words
-from config.settings.celery import *  # noqa: F403
-from config.settings.cors import *  # noqa: F403
-from config.settings.lockout import *  # noqa: F403
-from config.settings.logging import *  # noqa: F403
-from config.settings.openapi import *  # noqa: F403
-from config.settings.rest import *  # noqa: F403
-from config.settings.security import *  # noqa: F403
-from config.settings.sessions import *  # noqa: F403
+from config.settings.celery import *
+from config.settings.cors import *
+from config.settings.lockout import *
+from config.settings.logging import *
+from config.settings.openapi import *
+from config.settings.rest import *
+from config.settings.security import *
+from config.settings.sessions import *
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 

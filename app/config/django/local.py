@@ -15,11 +15,9 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from config.django.base import *  # noqa: E402, F403
+from config.django.base import *
 
 DEBUG = True
 
 # Serves files straight from the packages: no collectstatic while developing.
-STORAGES["staticfiles"]["BACKEND"] = (  # noqa: F405
-    "django.contrib.staticfiles.storage.StaticFilesStorage"
-)
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"

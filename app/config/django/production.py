@@ -1,6 +1,6 @@
 """A server or a platform. Everything that differs between them is in the environment."""
 
-from config.django.base import *  # noqa: F403
+from config.django.base import *
 from config.env import stop
 from config.settings.cors import CORS_ALLOW_ALL_ORIGINS
 

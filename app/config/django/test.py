@@ -11,11 +11,9 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from config.django.base import *  # noqa: E402, F403
+from config.django.base import *
 
 # The hashing of files is whitenoise's business, and needs collectstatic first.
-STORAGES["staticfiles"]["BACKEND"] = (  # noqa: F405
-    "django.contrib.staticfiles.storage.StaticFilesStorage"
-)
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 # The cost of a real hash adds up over hundreds of logins; one test restores it.
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]  # noqa: F405
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]

@@ -1,6 +1,7 @@
 """Tasks. Nothing that the broker accepted is lost; a task may run twice, so it must not mind."""
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from config.env import boolean, broker, file, integer, stop
@@ -17,7 +18,7 @@ if not _verified and _scheme != "rediss":
 
 if _scheme == "amqps":
     # None stands for the name in the URL. Without it a certificate for any name would do.
-    CELERY_BROKER_USE_SSL = {"ca_certs": _authorities, "server_hostname": None}
+    CELERY_BROKER_USE_SSL: dict[str, Any] = {"ca_certs": _authorities, "server_hostname": None}
 elif _scheme == "rediss":
     CELERY_BROKER_USE_SSL = {
         "ssl_ca_certs": _authorities,
@@ -69,7 +70,7 @@ if _scheme in ("amqp", "amqps"):
     CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
     CELERY_WORKER_DETECT_QUORUM_QUEUES = True
     # Without it, a message that the broker never stored counts as sent.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"confirm_publish": True}
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # Redis hands a task out again after this time: keep it above the longest task and ETA.

@@ -7,6 +7,7 @@ import logging
 import re
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from config.env import choice
 
@@ -19,7 +20,7 @@ LOG_FORMAT = choice("LOG_FORMAT", default="json", choices=("json", "console"))
 _SECRET = re.compile(r"password|passwd|secret|token|cookie|authorization|session_?(id|key)", re.I)
 
 
-def redact(_logger, _method, event: dict) -> dict:
+def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     """A last line of defence: no secret gets out because someone logged it by name."""
     return {key: "[redacted]" if _SECRET.search(key) else value for key, value in event.items()}
 
@@ -34,7 +35,7 @@ _SHARED = (
 )
 
 # Plain tracebacks in both: the richer ones print local variables, and so passwords.
-_RENDERERS = {
+_RENDERERS: dict[str, list[Processor]] = {
     "json": [
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("message"),

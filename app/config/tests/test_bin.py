@@ -39,7 +39,7 @@ def activate(address: Path, **values: str) -> subprocess.Popen:
         f"import os; os.dup2({listener.fileno()}, 3); os.environ['LISTEN_PID'] = str(os.getpid());"
         f"os.execv({str(settings.BASE_DIR / 'bin/web')!r}, ['web'])"
     )
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-c", start],
         env=environment(LISTEN_FDS="1", WEB_CONCURRENCY="1", **values),
         cwd="/",
@@ -88,7 +88,7 @@ def test_only_a_trusted_proxy_may_say_that_a_request_came_over_https(trusted, st
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [settings.BASE_DIR / "bin/web"],
         env=environment(PORT=str(port), WEB_CONCURRENCY="1", FORWARDED_ALLOW_IPS=trusted),
         stdout=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ def test_tasks_wait_for_a_broker_that_is_down(name, expected, database_url, tmp_
     log, folder = tmp_path / "log", tmp_path / "folder"
     folder.mkdir()
     with log.open("w") as output:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [settings.BASE_DIR / "bin" / name],
             env=environment(WORKER_NAME="test@%h", DATABASE_URL=database_url, LOG_LEVEL="DEBUG"),
             cwd=folder,
@@ -147,7 +147,7 @@ def test_tasks_wait_for_a_broker_that_is_down(name, expected, database_url, tmp_
 
 
 def test_release_checks_then_migrates(database_url):
-    result = subprocess.run(  # noqa: S603
+    result = subprocess.run(
         [settings.BASE_DIR / "bin/release"],
         env=environment(DATABASE_URL=database_url),
         cwd="/",

@@ -1,13 +1,20 @@
 import ssl
 import sys
+import time
+from typing import Any
 
 import pytest
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import WorkerLostError
 from celery.app.defaults import DEFAULTS
-from kombu import Connection
+from celery.worker.request import Request
+from kombu import Connection, Queue
 from kombu.transport.redis import Channel as RedisChannel
 from redis import SSLConnection
 
 from config.tests.test_settings import read, run
+from styleguide_example.authentication.tasks import sessions_clear_expired
+from styleguide_example.tasks import app
 
 _CELERY = "{name: getattr(s, name) for name in dir(s) if name.startswith('CELERY_')}"
 _JSON = f"json.loads(json.dumps({_CELERY}, default=str))"
@@ -23,12 +30,44 @@ def test_celery_knows_every_setting(broker_settings):
     assert names - set(DEFAULTS) == set()
 
 
-def test_no_task_is_acknowledged_before_it_ran(broker_settings):
-    settings = broker_settings[1]
-    assert settings["CELERY_TASK_ACKS_LATE"] is True
-    assert settings["CELERY_TASK_REJECT_ON_WORKER_LOST"] is True
-    assert settings["CELERY_WORKER_PREFETCH_MULTIPLIER"] == 1
-    assert settings["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
+@pytest.fixture
+def request_and_message(monkeypatch):
+    """A task as a worker has it, and the message that the broker keeps meanwhile."""
+    monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
+    with Connection("memory://") as connection:
+        options: dict[str, Any] = {"connection": connection, "queue": "default"}
+        sessions_clear_expired.apply_async(**options)
+        message = Queue("default")(connection.default_channel).get()
+        assert message is not None
+        request = Request(
+            message,
+            app=app,
+            task=sessions_clear_expired,
+            on_ack=message.ack_log_error,
+            on_reject=message.reject_log_error,
+        )
+        yield request, message
+        Queue("default")(connection.default_channel).purge()
+
+
+def test_a_task_is_acknowledged_after_it_ran_and_not_before(request_and_message):
+    request, message = request_and_message
+    request.on_accepted(pid=1, time_accepted=time.monotonic())
+    assert not message.acknowledged
+    request.on_success((False, None, 0.1))
+    assert message.acknowledged
+
+
+def test_a_task_goes_back_when_its_worker_dies_under_it(request_and_message):
+    request, message = request_and_message
+    request.on_accepted(pid=1, time_accepted=time.monotonic())
+    try:
+        raise WorkerLostError
+    except WorkerLostError:
+        request.on_failure(ExceptionInfo())
+    again = message.channel.basic_get("default")
+    assert again is not None
+    assert again.headers["id"] == request.id
 
 
 def test_each_broker_has_its_own_safety_settings(broker_settings):
@@ -53,6 +92,7 @@ def test_a_broker_over_tls_must_prove_its_name(authority):
     connection = Connection(given["CELERY_BROKER_URL"], ssl=secured)
     with pytest.raises(ConnectionRefusedError):
         connection.transport.establish_connection()
+    assert isinstance(connection.ssl, dict)
     assert connection.ssl["server_hostname"] == "127.0.0.1"
 
 

@@ -17,7 +17,9 @@ def log_lines():
     root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
     logging.config.dictConfig(settings.LOGGING)
     printed = io.StringIO()
-    root.handlers[0].setStream(printed)
+    handler = root.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(printed)
     yield lambda: [json.loads(line) for line in printed.getvalue().splitlines()]
     root.handlers[:] = handlers
 

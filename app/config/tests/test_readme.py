@@ -11,9 +11,9 @@ README = (settings.BASE_DIR / "README.md").read_text()
 READERS = {name for name, value in vars(env).items() if callable(value)} - {"stop"}
 
 
-def variables_read() -> set[str]:
-    """The names that the configuration asks the environment for."""
-    names = set()
+def readers() -> dict[str, str]:
+    """The function that reads each environment variable of the configuration, by variable."""
+    found: dict[str, str] = {}
     modules = [*settings.BASE_DIR.glob("config/**/*.py"), settings.BASE_DIR / "gunicorn.conf.py"]
     for module in modules:
         if "tests" in module.parts or module.name == "env.py":
@@ -22,7 +22,15 @@ def variables_read() -> set[str]:
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 function = ast.unparse(node.func)
                 if function in READERS or function == "os.environ.get":
-                    names.add(node.args[0].value)
+                    name = str(node.args[0].value)
+                    # PORT is looked at before it is read.
+                    if function in READERS or name not in found:
+                        found[name] = function
+    return found
+
+
+def variables_read() -> set[str]:
+    names = set(readers())
     for script in (settings.BASE_DIR / "bin").iterdir():
         names |= set(re.findall(r"\$\{([A-Z_]+)", script.read_text()))
     return names

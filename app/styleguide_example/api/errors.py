@@ -1,5 +1,7 @@
 """Every error of the API has one shape: message, extra (with the fields at fault), request_id."""
 
+from typing import Any
+
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -12,6 +14,8 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from styleguide_example.common.exceptions import ApplicationError
 
 INVALID = "The request is not valid."
+LOCKED_OUT = "Too many failed logins. Try again later."
+ORIGIN_REFUSED = "This origin may not use the API."
 
 
 class TooLarge(exceptions.APIException):
@@ -19,15 +23,17 @@ class TooLarge(exceptions.APIException):
     default_detail = "The body is too large."
 
 
-def error_body(*, request: HttpRequest, message: str, fields: dict | None = None) -> dict:
+def error_body(
+    *, request: HttpRequest, message: str, fields: dict[str, Any] | None = None
+) -> dict[str, Any]:
     return {
         "message": message,
         "extra": {"fields": fields} if fields else {},
-        "request_id": getattr(request, "request_id", None),
+        "request_id": request.META.get("HTTP_X_REQUEST_ID"),
     }
 
 
-def exception_handler(error: Exception, context: dict) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer what a client can act on; anything else stays an exception and becomes a 500."""
     message = fields = None
     if isinstance(error, ApplicationError):
@@ -52,7 +58,7 @@ def exception_handler(error: Exception, context: dict) -> Response | None:
     return response
 
 
-def _fields(error: DjangoValidationError | exceptions.ValidationError) -> dict:
+def _fields(error: DjangoValidationError | exceptions.ValidationError) -> dict[str, Any]:
     fields = as_serializer_error(error)
     # The model's name for "no field in particular" becomes the serializer's.
     if "__all__" in fields:

@@ -7,11 +7,10 @@ from django.conf import settings
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from styleguide_example.api.errors import error_body
+from styleguide_example.api.errors import ORIGIN_REFUSED, error_body
 
 logger = structlog.get_logger(__name__)
 
-ORIGIN_REFUSED = "This origin may not use the API."
 # The form of the keys that Django makes.
 SESSION_KEY = re.compile(r"[a-z0-9]{32}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -53,12 +52,14 @@ def origin_is_allowed(request: HttpRequest) -> bool:
     allowed = _is_allowed(request)
     if not allowed:
         referer = request.headers.get("Referer")
+        if referer:
+            # Not the whole of it: people put secrets into query strings.
+            referer = _origin(referer)
         logger.warning(
             "origin_refused",
             origin=_shown(request.headers.get("Origin")),
             sec_fetch_site=_shown(request.headers.get("Sec-Fetch-Site")),
-            # Not the whole of it: people put secrets into query strings.
-            referer=_shown(referer and _origin(referer)),
+            referer=_shown(referer),
         )
     return allowed
 
@@ -83,7 +84,7 @@ def _is_known(origin: str, request: HttpRequest) -> bool:
 
 def _shown(header: str | None) -> str | None:
     """Long enough for any origin. A client may send much more, and fill the log with it."""
-    return header and header[:300]
+    return None if header is None else header[:300]
 
 
 def _origin(url: str) -> str:

@@ -1,13 +1,14 @@
+from typing import Any
+
 from django import forms
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import pagination, serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 # Keeps the offset inside what the database can count to.
-_MAX_OFFSET = 2**31 - 1
+MAX_OFFSET = 2**31 - 1
 
 
 class LimitOffsetPagination(pagination.LimitOffsetPagination):
@@ -23,7 +24,7 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
     def get_offset(self, request: Request) -> int:
         return _number(request, self.offset_query_param, default=0, minimum=0)
 
-    def get_paginated_response(self, data: list) -> Response:
+    def get_paginated_response(self, data: Any) -> Response:
         return Response(
             {
                 "limit": self.limit,
@@ -36,45 +37,11 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
         )
 
 
-_NUMBER = {"type": "integer", "maximum": _MAX_OFFSET}
-
-PAGE_PARAMETERS = [
-    OpenApiParameter(
-        "limit",
-        {
-            **_NUMBER,
-            "minimum": 1,
-            "default": LimitOffsetPagination.default_limit,
-        },
-        description=f"Rows in a page. Above {LimitOffsetPagination.max_limit}, it counts as that.",
-    ),
-    OpenApiParameter(
-        "offset",
-        {**_NUMBER, "minimum": 0, "default": 0},
-        description="Rows to skip.",
-    ),
-]
-
-
-def page_serializer(
-    name: str, serializer_class: type[serializers.Serializer]
-) -> serializers.Serializer:
-    """The page that paginated_response answers with, for the API's description."""
-    return inline_serializer(
-        name,
-        fields={
-            "limit": serializers.IntegerField(help_text="The one in effect."),
-            "offset": serializers.IntegerField(),
-            "count": serializers.IntegerField(help_text="Rows in all pages together."),
-            "next": serializers.URLField(allow_null=True),
-            "previous": serializers.URLField(allow_null=True),
-            "results": serializer_class(many=True),
-        },
-    )
-
-
 def paginated_response(
-    *, request: Request, queryset: QuerySet, serializer_class: type[serializers.Serializer]
+    *,
+    request: Request,
+    queryset: QuerySet[Any],
+    serializer_class: type[serializers.Serializer[Any]],
 ) -> Response:
     paginator = LimitOffsetPagination()
     page = paginator.paginate_queryset(queryset, request)
@@ -85,8 +52,8 @@ def _number(request: Request, name: str, *, default: int, minimum: int) -> int:
     # The library falls back to the default, which hides a mistake in the client.
     if name not in request.query_params:
         return default
-    field = forms.IntegerField(min_value=minimum, max_value=_MAX_OFFSET)
+    field = forms.IntegerField(min_value=minimum, max_value=MAX_OFFSET)
     try:
-        return field.clean(request.query_params[name])
+        return int(field.clean(request.query_params[name]))
     except forms.ValidationError as error:
         raise ValidationError({name: error.messages}) from error

@@ -1,4 +1,5 @@
-from typing import IO
+from collections.abc import Mapping
+from typing import IO, Any
 
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
@@ -7,10 +8,16 @@ from rest_framework.exceptions import ParseError
 class JSONParser(parsers.JSONParser):
     """The library's own, for bodies that are made to upset it."""
 
-    def parse(self, stream: IO, media_type: str | None = None, parser_context: dict | None = None):
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         try:
             # JSON is UTF-8, whatever the client calls it.
-            return super().parse(stream, media_type, {**parser_context, "encoding": "utf-8"})
+            context = {**(parser_context or {}), "encoding": "utf-8"}
+            return super().parse(stream, media_type, context)
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
         except ParseError as error:

@@ -1,3 +1,5 @@
+from typing import Any
+
 from axes.models import AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -31,7 +33,7 @@ class LoginSessionAdmin(admin.ModelAdmin):
     def who(self, session: LoginSession) -> User | None:
         return session.user
 
-    def get_changelist(self, request: HttpRequest, **kwargs) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return _SessionChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -27,6 +27,6 @@ def auth_login(*, request: Request, email: str, password: str) -> User:
             record_id=str(uuid4()),
             user_id=user.id,
             occurred_at=timezone.now().isoformat(),
-            request_id=request.request_id,
+            request_id=request.META["HTTP_X_REQUEST_ID"],
         )
     return user

@@ -20,7 +20,7 @@ class RequestIdMiddleware:
         # Anything else could break the log apart or fill it.
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
-        request.META["HTTP_X_REQUEST_ID"] = request.request_id = request_id
+        request.META["HTTP_X_REQUEST_ID"] = request_id
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response

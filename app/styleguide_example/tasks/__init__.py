@@ -20,7 +20,7 @@ app.autodiscover_tasks()
 
 
 @setup_logging.connect
-def logging_configure(**_kwargs) -> None:
+def logging_configure(**_kwargs: object) -> None:
     """Having a receiver keeps Celery from adding its own handlers and formats."""
     from django.conf import settings
 

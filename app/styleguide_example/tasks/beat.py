@@ -1,13 +1,14 @@
 """Beat that may be started many times: only the one that holds a lock in PostgreSQL ticks."""
 
 from copy import deepcopy
+from typing import Any
 
 import structlog
-from celery.beat import ScheduleEntry
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error, connections, transaction
 from django.db.utils import load_backend
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+from kombu import Producer
 
 from config.env import stop
 
@@ -71,7 +72,7 @@ class SessionLock:
             if is_new:
                 cursor.execute(_SERVER)
             cursor.execute(question, [LOCK_KEY])
-            return cursor.fetchone()[0]
+            return bool(cursor.fetchone()[0])
 
 
 class LockedScheduler(DatabaseScheduler):
@@ -82,14 +83,14 @@ class LockedScheduler(DatabaseScheduler):
     _leads = False
     _stands_by = False
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = SessionLock()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
         """Waits for the lock, see _lead."""
 
-    def tick(self, *args, **kwargs) -> float:
+    def tick(self, *args: Any, **kwargs: Any) -> float:
         try:
             if self._leads and not self._lock.is_held():
                 raise LockLost
@@ -98,13 +99,13 @@ class LockedScheduler(DatabaseScheduler):
                     self._stand_by()
                     return STANDBY_SECONDS
                 self._lead()
-            return super().tick(*args, **kwargs)
+            return float(super().tick(*args, **kwargs))
         except (LockLost, Error) as error:
             self._stand_by(error=str(error).partition("\n")[0] or "the lock is lost")
             self._lock.release()
             return STANDBY_SECONDS
 
-    def apply_entry(self, entry: ScheduleEntry, producer=None) -> None:
+    def apply_entry(self, entry: ModelEntry, producer: Producer | None = None) -> None:
         # The tick may have waited long for the broker.
         if not self._lock.is_held():
             raise LockLost
@@ -135,7 +136,7 @@ class LockedScheduler(DatabaseScheduler):
         self._dirty.clear()
         super().setup_schedule()
 
-    def _write_down(self, entry: ScheduleEntry) -> None:
+    def _write_down(self, entry: ModelEntry) -> None:
         """Before it is sent: who dies in between skips one run, and nobody repeats one."""
         with transaction.atomic():
             stored = self.Model.objects.select_for_update().get(pk=entry.model.pk)

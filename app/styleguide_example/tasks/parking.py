@@ -8,15 +8,18 @@ looks there for tasks that it knows. A crash at the wrong moment doubles a task,
 import time
 from datetime import datetime, timezone
 from threading import Event, Thread
+from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
 from celery.utils.time import maybe_iso8601, maybe_make_aware
+from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from kombu import Connection, Queue
 from kombu.message import Message
 
 from styleguide_example.tasks.selectors import UNKNOWN_QUEUE, queue_length
+from styleguide_example.tasks.services import producer_acquire
 
 logger = structlog.get_logger(__name__)
 
@@ -31,8 +34,14 @@ RETURN_SECONDS = 2
 # They describe one delivery, or are arguments of their own. When the message expires is also a
 # header; a broker that applies the property would make a dead letter of it.
 _NOT_PROPERTIES = {
-    *("application_headers", "content_type", "content_encoding", "priority"),
-    *("body_encoding", "delivery_info", "delivery_tag", "expiration"),
+    "application_headers",
+    "body_encoding",
+    "content_encoding",
+    "content_type",
+    "delivery_info",
+    "delivery_tag",
+    "expiration",
+    "priority",
 }
 # Kombu has decompressed the body.
 _NOT_HEADERS = {"compression", "x-delivery-count"}
@@ -41,10 +50,13 @@ _NOT_HEADERS = {"compression", "x-delivery-count"}
 class ParkingConsumer(Consumer):
     """Celery's consumer, but for tasks that it does not know."""
 
-    def on_unknown_task(self, body, message: Message, exc: KeyError) -> None:
+    # Celery's own attribute, which the stubs lack.
+    connection_errors: tuple[type[Exception], ...]
+
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
         self._park(message, self.connection)
 
-    def _park(self, message: Message, connection: Connection) -> None:
+    def _park(self, message: Message, connection: Connection | None) -> None:
         if self.connection is not connection:
             # With the connection went the message: the broker delivers it again.
             return
@@ -66,15 +78,15 @@ class ReturnStep(bootsteps.StartStopStep):
     # Its processes are forked before there is a thread.
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, worker, **options):
+    def __init__(self, worker: WorkController, **options: object) -> None:
         self._stopping = Event()
         super().__init__(worker, **options)
 
-    def start(self, worker) -> None:
+    def start(self, worker: WorkController) -> None:
         self._thread = Thread(target=self._run, args=(worker.app,), daemon=True)
         self._thread.start()
 
-    def stop(self, worker) -> None:
+    def stop(self, worker: WorkController) -> None:
         self._stopping.set()
         self._thread.join(timeout=2 * RETURN_SECONDS)
 
@@ -92,15 +104,10 @@ class ReturnStep(bootsteps.StartStopStep):
 
 def message_park(*, app: Celery, message: Message) -> None:
     origin = {name: message.delivery_info[name] for name in ("exchange", "routing_key")}
-    with app.amqp.producer_pool.acquire(block=True, timeout=1) as producer:
-        try:
-            _queue(app)(producer.channel).declare()
-            _forward(
-                message, to=producer.channel, headers={ORIGIN: origin}, routing_key=UNKNOWN_QUEUE
-            )
-        except Exception:
-            producer.connection.collect()
-            raise
+    with producer_acquire(app=app) as producer:
+        channel: Any = producer.channel
+        _queue(app)(channel).declare()
+        _forward(message, to=channel, headers={ORIGIN: origin}, routing_key=UNKNOWN_QUEUE)
 
 
 def messages_return(*, app: Celery, connection: Connection, stopping: Event) -> None:
@@ -124,7 +131,8 @@ def messages_return(*, app: Celery, connection: Connection, stopping: Event) -> 
             event = {"task": _task(message), "task_id": message.headers.get("id")}
             if event["task"] in app.tasks:
                 # An operator may have put it there without.
-                origin = message.headers.pop(ORIGIN, {"routing_key": app.conf.task_default_queue})
+                default = {"routing_key": app.conf.task_default_queue}
+                origin: Any = message.headers.pop(ORIGIN, default)
                 _forward(message, to=channel, **origin)
                 logger.info("task_returned", **event)
             elif _is_expired(message):
@@ -142,7 +150,13 @@ def _queue(app: Celery) -> Queue:
 
 
 def _forward(
-    message: Message, *, to, routing_key: str, exchange: str = "", headers: dict | None = None
+    message: Message,
+    *,
+    # A channel, whose methods the stubs lack.
+    to: Any,
+    routing_key: str,
+    exchange: str = "",
+    headers: dict[str, Any] | None = None,
 ) -> None:
     """Publish the message as it is. An error means that it may not have arrived."""
     kept = {name: value for name, value in message.headers.items() if name not in _NOT_HEADERS}

@@ -146,6 +146,7 @@ def test_pages_for_people_stay_html(api, db):
 def test_errors_of_services(error, status, message, fields):
     request = APIView().initialize_request(RequestFactory().get("/"))
     answer = errors.exception_handler(error, {"request": request})
+    assert answer is not None
     assert answer.status_code == status
     expected = {"fields": fields} if fields else {}
     assert answer.data == {"message": message, "extra": expected, "request_id": None}
@@ -156,6 +157,7 @@ def test_an_error_of_the_whole_row_is_no_field(user):
         User(email="ADA@example.com", password="x").validate_constraints()
     request = APIView().initialize_request(RequestFactory().get("/"))
     answer = errors.exception_handler(raised.value, {"request": request})
+    assert answer is not None
     assert list(answer.data["extra"]["fields"]) == ["non_field_errors"]
 
 

@@ -96,7 +96,7 @@ def test_both_ways_to_log_in_are_described(document, operations):
         ("cookie", "sessionid"),
         ("header", "Authorization"),
     }
-    either = [{"sessionCookie": []}, {"sessionHeader": []}]
+    either: list[dict[str, list[str]]] = [{"sessionCookie": []}, {"sessionHeader": []}]
     assert operations["authMe"]["security"] == operations["userList"]["security"] == either
     assert operations["authLogout"]["security"] == [*either, {}]
     assert "security" not in operations["authLogin"]

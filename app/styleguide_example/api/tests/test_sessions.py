@@ -84,6 +84,7 @@ def test_the_key_of_a_session_without_a_login_is_refused(api, db):
     session = SessionStore()
     session["colour"] = "blue"
     session.save()
+    assert session.session_key is not None
     refused(api.get(ME, headers=header(session.session_key)))
 
 

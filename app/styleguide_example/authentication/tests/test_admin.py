@@ -137,6 +137,12 @@ def test_the_index_lists_what_there_is_to_do(admin):
     assert "/admin/axes/accessfailurelog/" not in text
 
 
+def test_the_csrf_token_has_no_cookie_of_its_own(api, db):
+    answer = api.get("/admin/login/")
+    assert "csrfmiddlewaretoken" in answer.content.decode()
+    assert list(answer.cookies) == ["sessionid"]
+
+
 def test_the_periodic_tasks_load(admin):
     for name in ("periodictask", "intervalschedule", "crontabschedule"):
         assert admin.get(f"/admin/django_celery_beat/{name}/").status_code == 200

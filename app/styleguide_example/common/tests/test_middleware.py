@@ -18,6 +18,11 @@ def test_an_id_that_could_harm_a_log_is_replaced(api, given):
     assert MADE_HERE.fullmatch(answer.headers["X-Request-ID"])
 
 
+def test_browsers_are_told_to_stay_with_https(api):
+    policy = api.get("/health/live/").headers["Strict-Transport-Security"]
+    assert policy == "max-age=31536000; includeSubDomains"
+
+
 def test_plain_http_is_redirected(api):
     api.scheme = "http"
     answer = api.get("/health/live/", headers={"X-Forwarded-Proto": "https"})

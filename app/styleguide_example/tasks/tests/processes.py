@@ -45,7 +45,7 @@ class Process:
         database = PRODUCTION["DATABASE_URL"].rpartition("/")[0]
         self.log = folder.with_name(f"{time.monotonic_ns()}.log")
         with self.log.open("w") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-c", _START, str(folder), tasks, "--quiet", *command],
                 env={
                     "PATH": os.environ["PATH"],

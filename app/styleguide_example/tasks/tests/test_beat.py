@@ -54,7 +54,9 @@ def end_connection_of_lock() -> None:
 
 def sent(folder) -> dict[str, list[float]]:
     """When each periodic task was sent, in seconds."""
-    times = {name: [] for name in PeriodicTask.objects.values_list("name", flat=True)}
+    times: dict[str, list[float]] = {
+        name: [] for name in PeriodicTask.objects.values_list("name", flat=True)
+    }
     for message in messages(folder, queue="default"):
         times[message["headers"]["periodic_task_name"]].append(message["sent_at"])
     return times

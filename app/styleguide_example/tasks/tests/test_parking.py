@@ -44,6 +44,7 @@ def send(connection, **options) -> None:
     app = release(tasks=TASK)
     app.tasks[TASK].apply_async(("argument",), **{"task_id": "id-1", "queue": "urgent"} | options)
     message = Queue("urgent")(connection.default_channel).get()
+    assert message is not None
     message_park(app=release(), message=message)
     message.ack()
 

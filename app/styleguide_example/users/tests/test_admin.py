@@ -19,7 +19,6 @@ def admin(user) -> ApiClient:
         "/admin/users/user/",
         "/admin/users/user/add/",
         "/admin/users/user/{id}/change/",
-        "/admin/django_celery_beat/periodictask/",
     ],
 )
 def test_an_admin_sees(admin, user, path):

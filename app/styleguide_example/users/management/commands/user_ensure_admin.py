@@ -19,14 +19,14 @@ class Command(BaseCommand):
         parser.add_argument("--email", required=True)
         parser.add_argument("--reset-password", action="store_true")
 
-    def handle(self, *args, email: str, reset_password: bool, **options) -> None:
+    def handle(self, *args: object, email: str, reset_password: bool, **options: object) -> None:
         user = User.objects.filter(email=email.lower()).first()
-        password = _password() if user is None or reset_password else None
         try:
             if user is None:
-                user_create(email=email, password=password, is_admin=True, is_superuser=True)
+                user_create(email=email, password=_password(), is_admin=True, is_superuser=True)
                 outcome = "created"
             else:
+                password = _password() if reset_password else None
                 changed = user_make_admin(user=user, new_password=password)
                 outcome = "updated" if changed else "unchanged"
         except ValidationError as error:

@@ -23,14 +23,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("n", type=int, metavar="N")
 
-    def handle(self, *args, n: int, **options) -> None:
+    def handle(self, *args: object, n: int, **options: object) -> None:
         if not 1 <= n <= _MAX:
             raise CommandError(f"N must be from 1 to {_MAX}.")
-        created = sum(
-            users_create_demo(emails=[_email(number) for number in range(start, stop)])
-            for start in range(0, n, _CHUNK)
-            for stop in [min(start + _CHUNK, n)]
-        )
+        created = 0
+        for start in range(0, n, _CHUNK):
+            numbers = range(start, min(start + _CHUNK, n))
+            created += users_create_demo(emails=[_email(number) for number in numbers])
         self.stdout.write(f"{created} created, {n - created} there already")
 
 

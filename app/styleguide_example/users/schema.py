@@ -1,0 +1,47 @@
+"""How the OpenAPI document describes the API of users."""
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+
+from styleguide_example.api.schema import (
+    PAGE_PARAMETERS,
+    Decorator,
+    SerializerClass,
+    errors,
+    page_serializer,
+)
+
+
+def user_list_schema(user: SerializerClass) -> Decorator:
+    return extend_schema(
+        operation_id="userList",
+        tags=["users"],
+        summary="The users, a page at a time",
+        description="In the order of their ids. Filters combine.",
+        parameters=[
+            *PAGE_PARAMETERS,
+            OpenApiParameter("id", int, description="The user with this id."),
+            OpenApiParameter(
+                "email", str, description="The user with this address, in any spelling."
+            ),
+            OpenApiParameter("is_admin", bool, description="Only administrators, or only others."),
+        ],
+        responses={
+            200: OpenApiResponse(page_serializer("UserPage", user), description="A page of users."),
+            **errors(400, 401, fields={"is_admin": ["Enter true or false."]}),
+        },
+        examples=[
+            OpenApiExample(
+                "The second page",
+                value={
+                    "limit": 1,
+                    "offset": 1,
+                    "count": 3,
+                    "next": "https://api.example.com/api/users/?limit=1&offset=2",
+                    "previous": "https://api.example.com/api/users/?limit=1",
+                    "results": [{"id": 2, "email": "grace@example.com", "is_admin": True}],
+                },
+                response_only=True,
+                status_codes=["200"],
+            )
+        ],
+    )
