@@ -138,7 +138,7 @@ history:
 ##   LIMIT=web1         only this host
 ##   K=maintenance      only tests whose name has this
 verify:
-	@molecule/shared/tools.sh
+	@molecule/shared/tools.sh pytest
 	@$(BIN)/python -m pytest --quiet molecule/testinfra --hosts=$(if $(LIMIT),$(call QUOTED,LIMIT),all) $(ONLY_TESTS) --ansible-inventory=$(INVENTORY) -m "not destructive"
 
 ##@ Develop
@@ -160,7 +160,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 ##   K=test_source      only tests whose name has this; K="source and not tarball"
 ##   JOBS=4             how many processes at once
 contracts:
-	@molecule/shared/tools.sh
+	@molecule/shared/tools.sh pytest
 	@$(BIN)/python -m pytest --quiet $(or $(ONLY_TESTS),--numprocesses=$(PROCESSES)) --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
 
 ## unit: Test the API on a PostgreSQL of its own, and the front end
@@ -238,8 +238,10 @@ bench:
 
 ## lock: Compile the requirements again
 lock:
-	@molecule/shared/tools.sh
+	@molecule/shared/tools.sh pytest
 	@cd ansible && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
+	@cd ansible && $(COMPILE) --python-version 3.11 --no-deps collections.in -o collections.txt
+	@cd tests && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
 
 ## clean: Also remove the base images and the tools
