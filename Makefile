@@ -153,6 +153,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 	@molecule/shared/tools.sh spa
 	@molecule/shared/tools.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
 	@cd $(SPA) && $(NODE) npm run --silent check
 
