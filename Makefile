@@ -140,7 +140,7 @@ history:
 ##   LIMIT=web1         only this host
 ##   K=maintenance      only tests whose name has this
 verify:
-	@tools/install.sh
+	@tools/install.sh pytest
 	@$(BIN)/python -m pytest --quiet molecule/testinfra --hosts=$(if $(LIMIT),$(call QUOTED,LIMIT),all) $(ONLY_TESTS) --ansible-inventory=$(INVENTORY) -m "not destructive"
 
 ##@ Develop
@@ -156,6 +156,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 	@tools/install.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@cd app && $(CURDIR)/.cache/app/bin/mypy --no-error-summary .
+	@$(BIN)/mypy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
 	@cd $(SPA) && $(NODE) npm run --silent check
 
@@ -163,7 +164,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 ##   K=test_source      only tests whose name has this; K="source and not tarball"
 ##   JOBS=4             how many processes at once
 contracts:
-	@tools/install.sh
+	@tools/install.sh pytest
 	@$(BIN)/python -m pytest --quiet $(or $(ONLY_TESTS),--numprocesses=$(PROCESSES)) --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
 
 ## unit: Test the API on a PostgreSQL of its own, and the front end
@@ -241,8 +242,10 @@ bench:
 
 ## lock: Compile the requirements again
 lock:
-	@tools/install.sh
+	@tools/install.sh pytest
 	@cd ansible && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
+	@cd ansible && $(COMPILE) --python-version 3.11 --no-deps collections.in -o collections.txt
+	@cd tests && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
 
 ## clean: Also remove the base images and the tools

@@ -117,6 +117,25 @@ def test_what_is_typed_reaches_the_program(make: Make, words: str) -> None:
     assert STARTS[words] in made.started
 
 
+@pytest.mark.parametrize(
+    ("words", "started"),
+    [
+        ("contracts K=test_source", "python -m pytest --quiet -k test_source"),
+        ("unit K=test_origins", "pg_virtualenv -t sh -c"),
+        ("provision TAGS=nginx", "ansible-playbook -i inventories/local ansible/site.yml --tags=nginx"),
+        ("verify K=maintenance", "python -m pytest --quiet molecule/testinfra --hosts=all -k maintenance"),
+        ("deploy UNCOMMITTED=yes", "ansible-playbook -i inventories/local ansible/deploy.yml -e"),
+        ("molecule SCENARIO=default STEP=create", "molecule create --scenario-name default"),
+        ("molecule SCENARIO=default STEP=converge", "molecule converge --scenario-name default"),
+        ("molecule SCENARIO=default STEP=verify K=nginx", "PYTEST_ADDOPTS=-k 'nginx' molecule verify --scenario-name"),
+        ("molecule SCENARIO=default STEP=destroy", "molecule destroy --scenario-name default"),
+    ],
+)
+def test_what_is_typed_for_one_thing_runs(make: Make, words: str, started: str) -> None:
+    assert f"make {words}" in " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
+    assert make(words).started[-1].startswith(started)
+
+
 def read_help() -> dict[str, set[str]]:
     """The options of each target, as the Makefile's `##` lines have them."""
     options: dict[str, set[str]] = {}

@@ -55,6 +55,16 @@ def test_everything_asked_for_is_pinned_with_hashes(path):
     assert {normal(name) for name in wanted} <= {normal(re.split(r"[\[=]", line)[0]) for line in entries}
 
 
+def test_tests_run_with_what_the_controller_has():
+    """The environment of tests is the controller's and more: `make status` does not install it again."""
+
+    def pins(path):
+        return set(re.findall(r"^\S+==\S+", (ROOT / path).read_text(), re.MULTILINE))
+
+    assert pins("ansible/requirements.txt")
+    assert pins("ansible/requirements.txt") <= pins("tests/requirements.txt")
+
+
 def normal(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install what the controller needs: apt packages, and pinned Python tools in .venv. Quick when nothing is missing.
-# Usage: tools/install.sh [hosts|tests|heroku|vagrant|browser|spa]
+# Usage: tools/install.sh [hosts|pytest|tests|heroku|vagrant|browser|spa]
 #   hosts    adds what booting hosts needs, and so wants root
+#   pytest   what tests need that start nothing here; the others below have it too
 #   tests    what unit tests need
 #   heroku   what trying the Heroku button needs
 #   vagrant  what trying the Vagrantfile needs
@@ -107,11 +108,36 @@ environment() {
     rm -f "$log"
 }
 
+# The package `ansible` has 47 collections in 256 MB, and the roles use three.
+collections() {
+    cmp -s ansible/collections.txt .venv/.collections && return
+    log=$(mktemp)
+    kept=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
+    {
+        .cache/uv/bin/uv pip install --quiet --no-deps --require-hashes --python .venv/bin/python \
+            --target .venv/collections --requirement ansible/collections.txt &&
+            mkdir -p "$kept/ansible" "$kept/community" &&
+            mv .venv/collections/ansible_collections/ansible/posix "$kept/ansible" &&
+            mv .venv/collections/ansible_collections/community/crypto "$kept/community" &&
+            mv .venv/collections/ansible_collections/community/postgresql "$kept/community"
+    } >"$log" 2>&1 || refuse "The collections could not be installed; is there a network? $(tail -1 "$log")"
+    rm -rf .venv/collections "$log"
+    cp ansible/collections.txt .venv/.collections
+}
+
 export UV_SYSTEM_CERTS=1
 # The system's own Python where it is new enough; Ubuntu 22.04's is not, and uv fetches one.
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || python='>=3.11,<3.15'
 case "${1:-}" in
 spa) environment .cache/node ansible/node.txt ;;
-*) environment .venv ansible/requirements.txt ;;
+"" | hosts)
+    # Where tests have run, their packages are there too: all of these are among them.
+    cmp -s tests/requirements.txt .venv/.requirements || environment .venv ansible/requirements.txt
+    collections
+    ;;
+*)
+    environment .venv tests/requirements.txt
+    collections
+    ;;
 esac
 [ "${1:-}" != tests ] || environment .cache/app app/requirements/test.txt

@@ -161,6 +161,10 @@ def test_a_role_without_the_right_is_told_what_to_do(role, right, sentence):
     url = URL.replace(SERVER.rpartition("@")[0], "postgres://somebody:hush")
     result = bootstrap("--yes", "somebody", DATABASE_URL=url)
     assert (result.returncode, result.stderr.startswith(sentence)) == (1, True), result.stderr
+    if right == "NOCREATEDB":
+        assert (
+            "Make the role with `sudo -u postgres createuser --createdb somebody`" in result.stderr
+        )
     assert work_is_there()
 
 
