@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -15,26 +16,21 @@ PAUSE_SECONDS = 1
 class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        variables = task_vars or {}
         arguments = {**self._task.args, "owner": owner()}
-        host = task_vars["inventory_hostname"]
         wait_seconds = int(arguments.pop("lock_wait_seconds", 0))
         if archive := arguments.get("archive"):
-            self._make_tmp_path()
-            there = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
-            arguments["archive"] = self._transfer_file(archive, there)
+            arguments["archive"] = self._transfer(archive)
         deadline = time.monotonic() + wait_seconds
-        told = False
+        announced = False
         while True:
-            result = self._execute_module(
-                module_name="slipway.host.release", module_args=arguments, task_vars=task_vars
-            )
+            result = self._execute_module("slipway.host.release", module_args=arguments, task_vars=variables)
             holder = result.get("held")
             if not holder:
-                warnings = [f"On {host}, {what}." for what in result.pop("recovered", [])]
-                return {**result, "warnings": [*result.get("warnings", []), *warnings]} if warnings else result
-            since = f"{holder['who']} has locked {host} since {holder['since']}: {holder['what']}"
+                return with_warnings(result, variables["inventory_hostname"])
+            since = f"{holder['who']} has locked {variables['inventory_hostname']} since {holder['since']}: {holder['what']}"
             token = holder.get("token")
             if token and is_dead(token):
                 arguments["break_token"] = token
@@ -42,7 +38,18 @@ class ActionModule(ActionBase):
             if time.monotonic() > deadline:
                 way = "Wait for it, or free the lock with `make unlock`" if token else "Wait until it ends"
                 return {"failed": True, "msg": f"{since}. {way}. Nothing was changed."}
-            if not told:
+            if not announced:
                 display.display(f"\n  {since}. Waiting up to {wait_seconds} s.")
-                told = True
+                announced = True
             time.sleep(PAUSE_SECONDS)
+
+    def _transfer(self, archive: str) -> str:
+        self._make_tmp_path()
+        path = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
+        return str(self._transfer_file(archive, path))
+
+
+def with_warnings(result: dict[str, Any], host: str) -> dict[str, Any]:
+    """What was cleared up behind a killed run is shown as warnings."""
+    warnings = [f"On {host}, {recovery}." for recovery in result.pop("recovered", [])]
+    return {**result, "warnings": [*result.get("warnings", []), *warnings]} if warnings else result
