@@ -93,6 +93,7 @@ def make(tmp_path: Path) -> Make:
         write_program(tmp_path / script)
     for name in ("python", "ansible", "ansible-playbook", "ansible-lint", "ruff", "mypy", "molecule"):
         write_program(tmp_path / ".venv/bin" / name)
+    write_program(tmp_path / ".cache/app/bin/mypy")
     for name in ("npm", "pg_virtualenv"):
         write_program(tmp_path / "bin" / name)
 
