@@ -489,7 +489,8 @@ class Inventory:
             raise Refusal(f"{folder} is no inventory: it has no hosts.yml.")
         self.generated = self.folder / "machines.yml"
         self.secrets = self.folder / ".secrets"
-        self.state = CACHE / "machines" / "-".join(self.folder.relative_to(REPOSITORY).parts)
+        parts = self.folder.relative_to(REPOSITORY).parts
+        self.state = CACHE / "machines" / "-".join(part for part in parts if part != "inventories")
 
     def variables(self):
         """Variables of each host by name, as Ansible reads them."""
