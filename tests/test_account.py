@@ -24,7 +24,7 @@ def check(tmp_path, user, home):
     program = Path(sys.executable).with_name("ansible-playbook")
     command = [program, "-i", tmp_path / "hosts.yml", tmp_path / "play.yml"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-    command += ["-e", f"project_name={user}", "-e", f"application_root_path={home}"]
+    command += ["-e", f"project_name={user}", "-e", "project_domain=shop.test", "-e", f"application_root_path={home}"]
     environment = {**os.environ, "ANSIBLE_ROLES_PATH": str(ROOT / "roles")}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
