@@ -93,6 +93,15 @@ def test_a_record_of_the_attempt_that_is_damaged_stops_the_run_and_frees_the_loc
     assert shop.is_free
 
 
+def test_a_run_whose_lock_somebody_has_undoes_nothing(shop):
+    shop.serve("blue")
+    shop.is_tried(built=True)
+    shop.parts().lease.take("elsewhere 1 1", "bob@desk", "deploy of NEW")
+    assert shop.take("abort") == {"changed": False}
+    assert (shop.root / "releases/NEW").exists()
+    assert not shop.is_free
+
+
 # --- the run after one that was killed
 
 
