@@ -30,7 +30,8 @@ class ActionModule(ActionBase):
             holder = result.get("held")
             if not holder:
                 return with_warnings(result, variables["inventory_hostname"])
-            since = f"{holder['who']} has locked {variables['inventory_hostname']} since {holder['since']}: {holder['what']}"
+            lock = f"{holder['who']} has locked {variables['inventory_hostname']}"
+            since = f"{lock} since {holder['since']}: {holder['what']}"
             token = holder.get("token")
             if token and is_dead(token):
                 arguments["break_token"] = token
