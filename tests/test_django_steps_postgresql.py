@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +18,14 @@ SERVER = 'echo "server $PGHOST $PGPORT $PGUSER $PGPASSWORD"; cat >/dev/null'
 @pytest.fixture(scope="module")
 def server() -> Iterator[list[str]]:
     """Host, port, user and password of a server that is gone afterwards."""
-    words = ["pg_virtualenv", "-t", "sh", "-c", SERVER]
-    # Two that start at once would take the same port.
-    with open(Path(tempfile.gettempdir(), f"pg_virtualenv-{os.getuid()}"), "w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdout
-        answer = next((line for line in process.stdout if line.startswith("server ")), None)
+    # A port of our own choice: two servers that start at once would take the same one.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["pg_virtualenv", "-t", "-c", f"--port={port}", "sh", "-c", SERVER]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    answer = next((line for line in process.stdout if line.startswith("server ")), None)
     assert answer, "PostgreSQL did not start."
     yield answer.split()[1:]
     process.communicate()
