@@ -48,6 +48,9 @@ def request_and_message(monkeypatch):
         )
         yield request, message
         Queue("default")(connection.default_channel).purge()
+        # Its exchange is a topic; other tests declare a direct one of the same name.
+        transport: Any = connection.transport
+        transport.state.clear()
 
 
 def test_a_task_is_acknowledged_after_it_ran_and_not_before(request_and_message):
