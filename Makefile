@@ -223,6 +223,10 @@ test: check spa
 scenario-%:
 	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
+## soak: Prove what is long or random, as every night: kills at random moments, Ansible in Vagrant's machine
+soak: export SLIPWAY_SOAK = yes
+soak: scenario-default vagrant
+
 ## molecule: Prove a scenario on booted hosts
 ##   SCENARIO=default   a folder of molecule/
 ##   STEP=converge      only this step of it; the hosts stay until STEP=destroy
