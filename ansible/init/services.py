@@ -9,14 +9,8 @@ from urllib.parse import unquote, urlsplit
 from init.part import Part
 from init.settings import Settings
 
-DATABASE_URL = (
-    "postgres://{{ project_name }}:{{ vault_database_password | urlencode | replace('/', '%2F') }}"
-    "@/{{ project_name }}?host=/run/postgresql"
-)
-BROKER_URL = (
-    "amqp://{{ project_name }}:{{ vault_broker_password | urlencode | replace('/', '%2F') }}"
-    "@127.0.0.1:5672/{{ project_name }}"
-)
+DATABASE_URL = "{{ vault_database_password | slipway.host.postgres_url(project_name) }}"
+BROKER_URL = "{{ vault_broker_password | slipway.host.amqp_url(project_name) }}"
 BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"}
 # What the ends of names such as POSTGRES_HOST say.
 DATABASE_PARTS = {

@@ -50,11 +50,8 @@ def files(inventory: Inventory) -> dict[str, str]:
 
 
 def hosts(inventory: Inventory) -> str:
-    host = inventory.options.host
-    lines = ["---", "all:", "  hosts:", f"    {host}:", "  children:"]
-    for group in inventory.part.groups:
-        lines += [f"    {group}:", "      hosts:", f"        {host}:"]
-    return "\n".join([*lines, ""])
+    groups = [f"{group}: {{children: {{single: }}}}" for group in inventory.part.groups]
+    return "\n".join(["---", "single:", "  hosts:", f"    {inventory.options.host}:", *groups, ""])
 
 
 def dump(variables: Mapping[str, Any]) -> str:
