@@ -43,6 +43,14 @@ def test_releases_that_nothing_needs_go_with_their_environments(made, tmp_path):
     assert os.listdir(tmp_path / "etc") == ["kept.env"]
 
 
+def test_what_a_killed_plan_left_goes_after_a_day(made, tmp_path):
+    for name, age in ((".plan-old", 1), (".plan-new", None)):
+        (tmp_path / name / "code").mkdir(parents=True)
+        os.utime(tmp_path / name, age and (age, age))
+    prune(made, tmp_path)
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".plan-")] == [".plan-new"]
+
+
 def test_time_stamps_do_not_decide_what_goes(made, tmp_path):
     os.utime(tmp_path / "releases" / "A", (1, 1))
     prune(made, tmp_path)

@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release.builds import PLAN_PREFIX
 from ansible_collections.slipway.host.plugins.module_utils.release.django import parse
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
@@ -114,7 +115,7 @@ def preview(host: Host, request: Request) -> Json:
     if not serves or not (request.archive or is_built):
         return {"changed": True, "pending": [], "summary": "What it migrates can only be told on a host that serves."}
     # Not in /tmp, of which the sandbox has its own.
-    with tempfile.TemporaryDirectory(prefix=".plan-", dir=project.root) as folder:
+    with tempfile.TemporaryDirectory(prefix=PLAN_PREFIX, dir=project.root) as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - the release is no secret
         code = host.builds.path(request.release)
         if not is_built:

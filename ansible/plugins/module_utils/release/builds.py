@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import shutil
 import tarfile
+import time
 from typing import Any
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -22,6 +24,8 @@ from ansible_collections.slipway.host.plugins.module_utils.release.venvs import 
 
 FREE_MIB = 300
 LOGS_KEPT = 20
+# Folders in which the code of a plan is looked at.
+PLAN_PREFIX = ".plan-"
 
 
 class Builds:
@@ -141,4 +145,9 @@ class Builds:
         logs = os.path.join(self.root, "logs")
         for name in names(logs)[:-LOGS_KEPT]:
             os.unlink(os.path.join(logs, name))
+        # Of plans that were killed; one that is being made is younger.
+        yesterday = time.time() - 86400
+        for path in glob.glob(os.path.join(self.root, f"{PLAN_PREFIX}*")):
+            if os.stat(path).st_mtime < yesterday:
+                shutil.rmtree(path, ignore_errors=True)
         return gone
