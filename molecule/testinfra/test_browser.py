@@ -3,17 +3,16 @@
 Each host serves the same front end: one on the API's own site, one on a foreign site.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import inventory
 import pytest
 from browser import Visitor, somebody_elses_server, trust
-from playwright.sync_api import Cookie, Error, Page, Playwright, expect
-from support import Administrator, Secret, Site, eventually
+from browser_scripts import FETCH, LOGOUTS, attempt, framed, json_login, text_logins
+from playwright.sync_api import Cookie, Page, Playwright, expect
+from support import Administrator, Secret, Site
 from testinfra.host import Host
 
 pytest_plugins = ["browser_fixtures"]
@@ -276,61 +275,8 @@ def test_the_documentation_needs_no_other_host(visitor: Visitor, api: str) -> No
 
 
 # --- hostile pages -------------------------------------------------------------------------------------------------
-# What a page can make a browser do. Each is tried from a hostile origin, where it must fail, and from the origin of
-# the front end, where it must succeed: else it would prove nothing.
-
-FETCH = "([url, options]) => fetch(url, {credentials: 'include', ...options}).then(a => a.text(), () => 'no answer')"
-FORM = """([url, {method, name, value}]) => {
-    const form = Object.assign(document.createElement("form"), {action: url, method, enctype: "text/plain"});
-    form.append(Object.assign(document.createElement("input"), {name, value}));
-    document.body.append(form);
-    form.submit();
-}"""
-IMAGE = "([url]) => { new Image().src = url }"
-LINK = "([url]) => { location = url }"
-FRAME = "([url]) => { document.body.append(Object.assign(document.createElement('iframe'), {src: url})) }"
-
-# A script, and what it takes beside the URL.
-Way: TypeAlias = tuple[str, dict[str, str]]
-LOGOUTS: dict[str, Way] = {
-    "fetch": (FETCH, {"method": "POST", "mode": "no-cors"}),
-    "fetch with text": (FETCH, {"method": "POST", "mode": "no-cors", "body": "text"}),
-    "form": (FORM, {"method": "POST", "name": "any", "value": "thing"}),
-    "image": (IMAGE, {}),
-    "link": (LINK, {}),
-}
-
-
-def json_login(person: Administrator) -> dict[str, Any]:
-    body = json.dumps({"email": person.email, "password": person.password})
-    return {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": body}
-
-
-def text_logins(person: Administrator) -> dict[str, Way]:
-    """Logins that a browser sends without asking first; the form's is JSON too: `{..., "": "="}`."""
-    body = json.dumps({"email": person.email, "password": person.password, "": ""})
-    return {
-        "fetch": (FETCH, {"method": "POST", "mode": "no-cors", "body": body}),
-        "form": (FORM, {"method": "POST", "name": body[:-2], "value": '"}'}),
-    }
-
-
-def attempt(visitor: Visitor, page: str, url: str, way: Way) -> tuple[dict[str, str], int]:
-    """Let a page try; again where the proxy wants fewer logins. Gives the headers that were sent, and the status."""
-    script, options = way
-
-    def once() -> tuple[dict[str, str], int] | None:
-        try:
-            visitor.page.goto(page)
-        except Error as problem:
-            # The form or the link of an earlier attempt may only now take the browser away.
-            if "interrupted by another navigation" not in problem.message:
-                raise
-            return None
-        sent, status = visitor.exchange(url, script, [url, options])
-        return (sent, status) if status != 429 else None
-
-    return eventually(once, seconds=20, pause=1)
+# Each is tried from a hostile origin, where it must fail, and from the origin of the front end, where it must succeed:
+# else it would prove nothing.
 
 
 @pytest.mark.parametrize("way", LOGOUTS)
@@ -386,13 +332,6 @@ def test_a_hostile_page_reads_nothing(member: Visitor, api: str, frontend: str) 
     assert ("cookie" in sent, status) == ((True, 200) if SAME_SITE[frontend] == "None" else (False, 401))
     assert member.page.evaluate(FETCH, [f"{api}{ME}", {}]) == "no answer"
     assert member.page.evaluate(FETCH, [f"{api}{ME}", {"mode": "no-cors"}]) == ""
-
-
-def framed(page: Page, url: str) -> str:
-    """What is at the address in the frame, after the page framed this URL."""
-    with page.expect_event("framenavigated", lambda frame: frame.parent_frame is not None) as navigated:
-        page.evaluate(FRAME, [url])
-    return str(navigated.value.url)
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/api/docs/"])
