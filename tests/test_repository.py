@@ -4,11 +4,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from repository import ROOT, tracked
+from repository import ROOT, ids, tracked
 
 FILES = tracked()
 REGISTRIES = re.compile(
@@ -16,10 +15,6 @@ REGISTRIES = re.compile(
     r"|(deb|security)\.debian\.org|(archive|security|ports)\.ubuntu\.com)(?!\w)"
 )
 DECISION_LINES = 60
-
-
-def ids(paths: Iterable[Path]) -> list[pytest.ParameterSet]:
-    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
 
 
 def lines_with(pattern: str | re.Pattern[str]) -> list[str]:
