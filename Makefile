@@ -156,7 +156,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 	@tools/install.sh tests
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@cd app && $(CURDIR)/.cache/app/bin/mypy --no-error-summary .
-	@$(BIN)/mypy
+	@$(BIN)/mypy && $(BIN)/mypy molecule/testinfra
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
 	@cd $(SPA) && $(NODE) npm run --silent check
 

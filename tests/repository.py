@@ -2,10 +2,11 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +40,11 @@ def tracked() -> list[Path]:
     )
     paths = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()]
+
+
+def ids(paths: Iterable[Path]) -> list[pytest.ParameterSet]:
+    """Files for a test to be run with, each by its path."""
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
 
 
 def options(role: str) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Settings that cannot be imported on a host are told in a sentence."""
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import django_release
 import pytest
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Imports settings whose text is given, in the folder of their project."""
 
-    def load(text):
+    def load(text: str) -> None:
         (tmp_path / "shop_settings.py").write_text(text)
         django_release.load()
 
@@ -31,6 +33,6 @@ def settings(tmp_path, monkeypatch):
         ("import nothing_of_this_name", "must have the package of nothing_of_this_name"),
     ],
 )
-def test_why_settings_cannot_be_imported_is_told(settings, text, sentence):
+def test_why_settings_cannot_be_imported_is_told(settings: Callable[[str], None], text: str, sentence: str) -> None:
     with pytest.raises(django_release.Refused, match=sentence):
         settings(text)

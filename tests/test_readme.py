@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from readme_commands import COMMANDS, WORDS
@@ -12,7 +14,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
-def commands(text):
+def commands(text: str) -> Iterator[str]:
     """The commands in fenced blocks: lines after `$ ` in `console`, every line in `sh`."""
     for language, body in FENCE.findall(text):
         for line in body.replace("\\\n", " ").splitlines():
@@ -22,7 +24,7 @@ def commands(text):
                 yield " ".join(line.split("  #")[0].split())
 
 
-def targets(text):
+def targets(text: str) -> Iterator[str]:
     """The targets of every `make ...` in code, also several after one `make`."""
     code = "\n".join([body for _, body in FENCE.findall(text)] + SPAN.findall(FENCE.sub("", text)))
     for words in re.findall(r"(?:^|[\s;&])make((?: +[a-z][a-z-]*(?![\w=./]))+)", code, re.MULTILINE):
@@ -47,7 +49,7 @@ PAGES = [path for path in tracked() if path.suffix == ".md"]
 
 
 @pytest.mark.parametrize("command", sorted({command for shown in SHOWN.values() for command in shown}))
-def test_a_command_of_the_readme_is_run(command):
+def test_a_command_of_the_readme_is_run(command: str) -> None:
     assert command in COMMANDS, "say in tests/readme_commands.py where it is run"
     file, _, function = COMMANDS[command].partition("::")
     text = read_function(file, function) if function else (ROOT / file).read_text()
@@ -55,16 +57,16 @@ def test_a_command_of_the_readme_is_run(command):
     assert all(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) for word in words), f"{file} does not run it"
 
 
-def test_no_command_is_listed_that_no_readme_shows():
+def test_no_command_is_listed_that_no_readme_shows() -> None:
     assert not set(COMMANDS).difference(*SHOWN.values())
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_make_targets_that_pages_name_exist(path):
+def test_make_targets_that_pages_name_exist(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
     known = {name for line in re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.MULTILINE) for name in line.split()}
     assert not set(targets(path.read_text())) - known
 
 
-def test_each_readme_shows_commands():
+def test_each_readme_shows_commands() -> None:
     assert all(SHOWN.values())

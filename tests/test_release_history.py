@@ -1,12 +1,14 @@
 """What a host remembers of its releases, and which one to go back to."""
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.release import history
 
 
-def remembered(root, *lines):
+def remembered(root: Path, *lines: str) -> history.History:
     """A history of words such as "deploy A", "rollback A", "deploy B/2" (with configuration 2), "failed deploy C"."""
-    kept = history.History(root)
+    kept = history.History(str(root))
     for line in lines:
         *result, kind, what = line.split()
         release, _, environment = what.partition("/")
@@ -15,8 +17,8 @@ def remembered(root, *lines):
     return kept
 
 
-def activations(*arguments):
-    return [f"{each['release']}/{each['environment'][0]}" for each in remembered(*arguments).activations()]
+def activations(root: Path, *lines: str) -> list[str]:
+    return [f"{each['release']}/{each['environment'][0]}" for each in remembered(root, *lines).activations()]
 
 
 @pytest.mark.parametrize(
@@ -37,18 +39,18 @@ def activations(*arguments):
         (["deploy A", "deploy B", "deploy A", "rollback B"], ["A/1", "B/1"]),
     ],
 )
-def test_what_was_rolled_back_is_no_way_back(tmp_path, lines, expected):
+def test_what_was_rolled_back_is_no_way_back(tmp_path: Path, lines: list[str], expected: list[str]) -> None:
     assert activations(tmp_path, *lines) == expected
 
 
-def test_a_record_that_a_crash_cut_off_is_not_read(tmp_path):
+def test_a_record_that_a_crash_cut_off_is_not_read(tmp_path: Path) -> None:
     kept = remembered(tmp_path, "deploy A")
     with open(kept.path, "a") as file:
         file.write('{"kind": "deploy", "rel')
     assert [each["release"] for each in kept.activations()] == ["A"]
 
 
-def test_a_record_after_one_that_was_cut_off_is_read(tmp_path):
+def test_a_record_after_one_that_was_cut_off_is_read(tmp_path: Path) -> None:
     kept = remembered(tmp_path, "deploy A")
     with open(kept.path, "a") as file:
         file.write('{"kind": "deploy", "rel')
@@ -57,7 +59,7 @@ def test_a_record_after_one_that_was_cut_off_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"null\n", b"\xff\xfe{\n", b"[1]\n"])
-def test_a_damaged_line_is_no_record(tmp_path, damage):
+def test_a_damaged_line_is_no_record(tmp_path: Path, damage: bytes) -> None:
     kept = remembered(tmp_path, "deploy A")
     with open(kept.path, "ab") as file:
         file.write(damage)

@@ -5,18 +5,22 @@ systemd is played here: these states are hard to reach on a booted host, where t
 
 import errno
 import os
+import shutil
 import tarfile
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import builds, history
-from release_host import ME, PROCESSES, make_project
+from release_host import ME, PROCESSES, PlayedHost, make_project
 
 # --- a run that gives up
 
 
-def test_what_was_killed_in_the_time_of_grace_gives_the_traffic_back(shop):
+def test_what_was_killed_in_the_time_of_grace_gives_the_traffic_back(shop: PlayedHost) -> None:
     shop.start("blue")
     shop.serve("green")
     shop.is_tried(built=True)
@@ -28,7 +32,7 @@ def test_what_was_killed_in_the_time_of_grace_gives_the_traffic_back(shop):
     assert shop.is_free
 
 
-def test_a_first_release_that_was_killed_in_the_time_of_grace_serves_nobody(shop):
+def test_a_first_release_that_was_killed_in_the_time_of_grace_serves_nobody(shop: PlayedHost) -> None:
     shop.serve("green")
     shop.is_tried(built=True, previous=None)
     shop.take("abort")
@@ -37,7 +41,7 @@ def test_a_first_release_that_was_killed_in_the_time_of_grace_serves_nobody(shop
     assert shop.is_free
 
 
-def test_a_release_that_was_good_goes_back_when_another_host_fails(shop):
+def test_a_release_that_was_good_goes_back_when_another_host_fails(shop: PlayedHost) -> None:
     shop.was_good("green", "NEW", id="2-NEW")
     shop.serve("green")
     shop.is_tried()
@@ -46,7 +50,7 @@ def test_a_release_that_was_good_goes_back_when_another_host_fails(shop):
     assert shop.history[-1] == ("return", "OLD", "good")
 
 
-def test_a_release_that_serves_everywhere_stands(shop):
+def test_a_release_that_serves_everywhere_stands(shop: PlayedHost) -> None:
     shop.was_good("green", "NEW", id="2-NEW")
     shop.serve("green")
     shop.is_tried(kind="rollback", reverse=[["users", "0001"]])
@@ -58,13 +62,13 @@ def test_a_release_that_serves_everywhere_stands(shop):
     assert (begun["needed"], begun["reverse"]) == (False, [["users", "0001"]])
 
 
-def test_a_full_disk_does_not_keep_what_filled_it(shop, monkeypatch):
+def test_a_full_disk_does_not_keep_what_filled_it(shop: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.serve("blue")
     shop.is_tried(step="build")
     (shop.root / "releases/NEW/.release.json").unlink()
     (shop.root / "venvs/half").mkdir(parents=True)
 
-    def fail(self, **record):
+    def fail(self: history.History, **record: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", self.path)
 
     monkeypatch.setattr(history.History, "append", fail)
@@ -75,7 +79,7 @@ def test_a_full_disk_does_not_keep_what_filled_it(shop, monkeypatch):
     assert shop.is_free
 
 
-def test_static_files_without_a_hash_are_those_of_the_release_that_serves(shop):
+def test_static_files_without_a_hash_are_those_of_the_release_that_serves(shop: PlayedHost) -> None:
     shop.serve("blue")
     shop.is_tried(step="migrate", built=True)
     shop.parts().static.share("NEW")
@@ -83,7 +87,7 @@ def test_static_files_without_a_hash_are_those_of_the_release_that_serves(shop):
     assert (shop.root / "static/site.css").read_text() == "OLD"
 
 
-def test_a_record_of_the_attempt_that_is_damaged_stops_the_run_and_frees_the_lock(shop):
+def test_a_record_of_the_attempt_that_is_damaged_stops_the_run_and_frees_the_lock(shop: PlayedHost) -> None:
     shop.serve("blue")
     shop.is_tried()
     (shop.root / "attempt.json").write_text("{")
@@ -93,7 +97,7 @@ def test_a_record_of_the_attempt_that_is_damaged_stops_the_run_and_frees_the_loc
     assert shop.is_free
 
 
-def test_a_run_whose_lock_somebody_has_undoes_nothing(shop):
+def test_a_run_whose_lock_somebody_has_undoes_nothing(shop: PlayedHost) -> None:
     shop.serve("blue")
     shop.is_tried(built=True)
     shop.parts().lease.take("elsewhere 1 1", "bob@desk", "deploy of NEW")
@@ -105,7 +109,7 @@ def test_a_run_whose_lock_somebody_has_undoes_nothing(shop):
 # --- the run after one that was killed
 
 
-def test_a_way_back_that_was_killed_is_no_new_release(shop):
+def test_a_way_back_that_was_killed_is_no_new_release(shop: PlayedHost) -> None:
     shop.was_good("green", "NEW", id="2-NEW")
     shop.serve("blue")
     shop.start("green")
@@ -115,7 +119,7 @@ def test_a_way_back_that_was_killed_is_no_new_release(shop):
     assert [record["release"] for record in shop.parts().history.activations()] == ["OLD"]
 
 
-def test_a_release_that_heals_is_not_refused_where_no_other_is_healthy(shop, unhealthy):
+def test_a_release_that_heals_is_not_refused_where_no_other_is_healthy(shop: PlayedHost, unhealthy: set[str]) -> None:
     shop.serve("green")
     shop.is_tried()
     unhealthy.update({"blue", "green"})
@@ -124,7 +128,7 @@ def test_a_release_that_heals_is_not_refused_where_no_other_is_healthy(shop, unh
     assert "nor is release OLD" in begun["recovered"][0]
 
 
-def test_a_step_that_lives_on_is_not_joined(shop):
+def test_a_step_that_lives_on_is_not_joined(shop: PlayedHost) -> None:
     shop.serve("blue")
     step = "shop-release@green.service"
     shop.systemd.active.add(step)
@@ -135,37 +139,37 @@ def test_a_step_that_lives_on_is_not_joined(shop):
 # --- what is to be done
 
 
-def test_a_host_keeps_what_another_run_released_meanwhile(shop):
+def test_a_host_keeps_what_another_run_released_meanwhile(shop: PlayedHost) -> None:
     shop.was_good("green", "NEW")
     shop.serve("green")
     begun = shop.take("begin", kind="converge", release="OLD")
     assert (begun["needed"], begun["release"]) == (False, "NEW")
 
 
-def test_a_host_that_left_a_group_stops_its_process(shop):
+def test_a_host_that_left_a_group_stops_its_process(shop: PlayedHost) -> None:
     shop.serve("blue")
     assert not shop.take("begin", kind="converge", release="OLD")["needed"]
     assert shop.take("begin", kind="converge", release="OLD", project={"processes": ["web", "worker"]})["needed"]
 
 
-def test_little_room_is_no_reason_not_to_go_back(shop, monkeypatch):
+def test_little_room_is_no_reason_not_to_go_back(shop: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.was_good("green", "NEW")
     shop.serve("green")
-    monkeypatch.setattr(builds.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     assert shop.take("begin", kind="rollback", release="")["release"] == "OLD"
     shop.parts().lease.drop()
     with pytest.raises(UserError, match="free some space first"):
         shop.take("begin", kind="deploy", release="ANOTHER")
 
 
-def test_a_release_that_was_built_with_other_settings_is_not_the_same(shop):
+def test_a_release_that_was_built_with_other_settings_is_not_the_same(shop: PlayedHost) -> None:
     shop.add_release("SHAPED", shape={"static_folder": "public"})
     shop.serve("blue")
     with pytest.raises(UserError, match='with application_static_folder "public", which is "staticfiles" now'):
         shop.take("begin", kind="deploy", release="SHAPED")
 
 
-def test_check_mode_does_not_wait_for_a_lock(shop):
+def test_check_mode_does_not_wait_for_a_lock(shop: PlayedHost) -> None:
     shop.serve("blue")
     shop.is_tried()
     shop.parts().lease.take("elsewhere 1 1", "bob@desk", "deploy of NEW")
@@ -173,7 +177,7 @@ def test_check_mode_does_not_wait_for_a_lock(shop):
     assert shop.take("begin", kind="deploy", release="NEW")["held"]["who"] == "bob@desk"
 
 
-def test_only_the_lock_that_was_shown_is_taken_away(shop):
+def test_only_the_lock_that_was_shown_is_taken_away(shop: PlayedHost) -> None:
     shop.is_tried()
     shown = {"token": "elsewhere 1 1"}
     with pytest.raises(UserError, match="ada@desk has the lock by now, for a deploy of NEW"):
@@ -183,10 +187,10 @@ def test_only_the_lock_that_was_shown_is_taken_away(shop):
 
 
 @pytest.fixture
-def unpack(tmp_path):
+def unpack(tmp_path: Path) -> Callable[..., None]:
     """Unpacks files as a release whose database is a file that stays on the host."""
 
-    def make(*names):
+    def make(*names: str) -> None:
         (tmp_path / "db.sqlite3").touch()
         with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as archive:
             for name in names:
@@ -197,12 +201,14 @@ def unpack(tmp_path):
     return make
 
 
-def test_a_release_that_is_only_looked_at_has_its_links_and_makes_nothing(tmp_path, unpack):
+def test_a_release_that_is_only_looked_at_has_its_links_and_makes_nothing(
+    tmp_path: Path, unpack: Callable[..., None]
+) -> None:
     unpack("manage.py")
     assert os.readlink(tmp_path / "release/db.sqlite3") == str(tmp_path / "srv/data/db.sqlite3")
     assert not (tmp_path / "srv").exists()
 
 
-def test_what_should_stay_on_the_host_is_refused_in_a_release(unpack):
+def test_what_should_stay_on_the_host_is_refused_in_a_release(unpack: Callable[..., None]) -> None:
     with pytest.raises(UserError, match=r"db.sqlite3 is in the repository, and should be"):
         unpack("manage.py", "db.sqlite3")

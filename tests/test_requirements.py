@@ -1,34 +1,36 @@
 """Which exact list of packages a file of requirements stands for, and what of it is said to be open."""
 
 import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-from ansible_collections.slipway.host.plugins.module_utils.release import requirements
+from ansible_collections.slipway.host.plugins.module_utils.release import requirements, venvs
 
 PINNED = "django==5.2.1 \\\n    --hash=sha256:00\n"
 
 
-class Tools:
+class Tools(venvs.Tools):
     """Programs that write `listed`, or fail and give a reason."""
 
-    def __init__(self, folder, listed="", reason=""):
-        self.folder, self.listed, self.reason, self.words = folder, listed, reason, []
+    def __init__(self, folder: Path, listed: str = "", reason: str = "") -> None:
+        self.folder, self.listed, self.reason = folder, listed, reason
+        self.words: list[str] = []
 
-    def uv(self, *words, cwd):
+    def uv(self, *words: str, cwd: str | None = None) -> tuple[bool, str]:
         return self.run("uv", *words)
 
-    def poetry(self, *words, cwd):
+    def poetry(self, *words: str, cwd: str) -> tuple[bool, str]:
         return self.run("poetry", *words)
 
-    def run(self, *words):
+    def run(self, *words: str) -> tuple[bool, str]:
         self.words = [word for word in words if "=" not in word]
         if not self.reason:
             (self.folder / requirements.LISTED).write_text(self.listed)
         return bool(self.reason), self.reason
 
 
-def resolve(folder, name, text="", **options):
+def resolve(folder: Path, name: str, text: str = "", **options: str) -> tuple[list[str], str, list[str]]:
     path = folder / re.sub(r"^(\.\./)+", ".requirements/", name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
@@ -41,7 +43,7 @@ def resolve(folder, name, text="", **options):
     ("name", "place"),
     [("requirements.txt", "requirements.txt"), ("../../requirements.txt", ".requirements/requirements.txt")],
 )
-def test_a_compiled_list_is_taken_as_it_is(tmp_path, name, place):
+def test_a_compiled_list_is_taken_as_it_is(tmp_path: Path, name: str, place: str) -> None:
     words, found, warnings = resolve(tmp_path, name, PINNED)
     assert (words, found, warnings) == ([], str(tmp_path / place), [])
 
@@ -55,7 +57,7 @@ def test_a_compiled_list_is_taken_as_it_is(tmp_path, name, place):
         ("requirements/production.txt", ["uv", "pip", "compile"]),
     ],
 )
-def test_each_kind_of_file_becomes_a_list(tmp_path, name, begins):
+def test_each_kind_of_file_becomes_a_list(tmp_path: Path, name: str, begins: list[str]) -> None:
     words, found, _ = resolve(tmp_path, name, "django\n", listed=PINNED)
     assert words[: len(begins)] == begins
     assert found == str(tmp_path / ".requirements.txt")
@@ -72,7 +74,7 @@ def test_each_kind_of_file_becomes_a_list(tmp_path, name, begins):
         ("uv.lock", "", None),
     ],
 )
-def test_versions_that_are_left_open_are_named(tmp_path, name, text, open_ones):
+def test_versions_that_are_left_open_are_named(tmp_path: Path, name: str, text: str, open_ones: str | None) -> None:
     (tmp_path / "base.txt").write_text("Django==5.2.1\n")
     *_, warnings = resolve(tmp_path, name, text, listed="asgiref==3.9\ndjango==5.2.1\n")
     assert bool(warnings) == bool(open_ones)
@@ -80,7 +82,7 @@ def test_versions_that_are_left_open_are_named(tmp_path, name, text, open_ones):
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "../requirements.txt"])
-def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path, name):
+def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     output = (
         "Using CPython 3.11.2\n  \u00d7 No solution found when resolving dependencies:\n"
         "  ╰─▶ Because only django<=6 is available and you require django>=9,\n"
@@ -98,6 +100,6 @@ def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path, name):
     ("text", "hashed"),
     [(PINNED, True), ("django==5.2.1\n", False), (PINNED + "shop @ git+https://git.example/shop\n", False)],
 )
-def test_hashes_are_demanded_where_all_packages_can_have_them(tmp_path, text, hashed):
+def test_hashes_are_demanded_where_all_packages_can_have_them(tmp_path: Path, text: str, hashed: bool) -> None:
     (tmp_path / "list.txt").write_text(text)
     assert requirements.has_hashes(str(tmp_path / "list.txt")) is hashed

@@ -19,12 +19,12 @@ jobs:
 """
 
 
-def actionlint(*paths):
-    command = [TOOLS / "actionlint", "-no-color", "-shellcheck", TOOLS / "shellcheck", *paths]
+def actionlint(*paths: Path) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [TOOLS / "actionlint", "-no-color", "-shellcheck", TOOLS / "shellcheck", *paths]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_our_workflows_are_valid():
+def test_our_workflows_are_valid() -> None:
     done = actionlint(*(ROOT / ".github/workflows").glob("*.yml"))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -38,7 +38,7 @@ def test_our_workflows_are_valid():
         ("run: echo ${{ github.event.head_commit.message }}", "potentially untrusted"),
     ],
 )
-def test_a_broken_workflow_is_refused(tmp_path, step, complaint):
+def test_a_broken_workflow_is_refused(tmp_path: Path, step: str, complaint: str) -> None:
     path = tmp_path / "broken.yml"
     path.write_text(WORKFLOW.replace("STEP", step))
     done = actionlint(path)

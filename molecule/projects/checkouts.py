@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/projects"
@@ -23,16 +24,19 @@ ADDED = [
 ]
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+def run(*command: str | Path, **options: Any) -> str:
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, check=True, capture_output=True, text=True, **options
+    )
+    return done.stdout
 
 
-def commit(folder, message):
+def commit(folder: Path, message: str) -> None:
     run(*GIT, "-C", folder, "add", "--all")
     run(*GIT, "-C", folder, "commit", "--quiet", "--message", message)
 
 
-def main():
+def main() -> None:
     shutil.rmtree(CACHE, ignore_errors=True)
     hosts = Path(__file__).parent / "inventory"
     for name, domain in PROJECTS.items():
@@ -40,7 +44,7 @@ def main():
         shutil.copytree(Path(__file__).parent / name, checkout, ignore=shutil.ignore_patterns("__pycache__"))
         if name == "chat":
             # A lock names the registry that it was made with, which is each machine's own affair.
-            lock = [Path(sys.executable).with_name("uv"), "lock", "--quiet", "--python=/usr/bin/python3"]
+            lock = [str(Path(sys.executable).with_name("uv")), "lock", "--quiet", "--python=/usr/bin/python3"]
             run(*lock, cwd=checkout, env={**os.environ, "UV_SYSTEM_CERTS": "1"})
         run("git", "init", "--quiet", checkout)
         commit(checkout, "first")

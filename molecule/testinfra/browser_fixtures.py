@@ -1,20 +1,21 @@
 """Fixtures of tests in a browser, for their `pytest_plugins`."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from browser import Visitor
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 
 @pytest.fixture(scope="session")
-def playwright():
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def picture(request):
+def picture(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let a failure show what was on the page."""
     failures = request.session.testsfailed
     yield

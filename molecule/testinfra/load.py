@@ -8,6 +8,8 @@ from then, so a stall shows in all requests that it delays. Nothing is sent twic
 any, and at most for an hour.
 """
 
+from __future__ import annotations
+
 import contextlib
 import http.client
 import ipaddress
@@ -22,12 +24,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import inventory
-from support import Administrator, Secret, Site
+from support import Administrator, Answer, Secret, Site
+from testinfra.host import Host
 
 TIMEOUT_SECONDS = 15
 LONGEST_SECONDS = 3600
@@ -36,12 +40,16 @@ MOST_AT_ONCE = 200
 STEP_SECONDS = 0.4
 
 
+# Told when it is due.
+Job: TypeAlias = Callable[[float], object]
+
+
 @dataclass(frozen=True)
 class Request:
     name: str
     method: str
     path: str
-    right: Callable
+    right: Callable[[Answer], bool]
     """Whether an answer with the right status has the right body."""
     status: int = 200
     reuse: bool = True
@@ -49,7 +57,7 @@ class Request:
     authenticated: bool = False
 
 
-def is_page(answer):
+def is_page(answer: Answer) -> bool:
     page = answer.json
     ids = [user["id"] for user in page["results"]]
     # The count is asked for first: who is created in between is on the page alone.
@@ -79,7 +87,7 @@ class Result:
     failure: str | None
 
 
-def cause(problem):
+def cause(problem: Exception) -> str:
     """What a failed request counts as."""
     kinds = {
         TimeoutError: "timeout",
@@ -95,12 +103,12 @@ def cause(problem):
 class Visitor:
     """Clients of one site: some keep their connections, some open one for each request."""
 
-    def __init__(self, site, account):
+    def __init__(self, site: Site, account: Administrator) -> None:
         assert ipaddress.ip_address(site.address).is_private, f"{site.address} is no test host"
         self.site, self.account = site, account
         self.context = site.context()
-        self.idle = queue.SimpleQueue()
-        self.results = []
+        self.idle: queue.SimpleQueue[http.client.HTTPConnection] = queue.SimpleQueue()
+        self.results: list[Result] = []
         self.numbers = itertools.count(time.time_ns())
         login = site.login(account)
         assert login.status == 200, f"the login that the load needs was answered with {login.status}"
@@ -112,7 +120,7 @@ class Visitor:
         self.STATIC = Request("static file", "GET", style, lambda answer: answer.body == self.style)
         self.STATIC_ONCE = Request("static file", "GET", style, lambda answer: answer.body == self.style, reuse=False)
 
-    def jobs(self):
+    def jobs(self) -> list[Job]:
         """Forty jobs, over and over: fifteen logins a minute at ten requests a second, half of what nginx lets in."""
         every = (LIVE, USERS, self.STATIC_ONCE, READY, ME, USERS_ONCE, self.STATIC, LIVE)
         rare = {8: self.visit, 18: self.write, 28: self.once(SCHEMA)}
@@ -120,10 +128,10 @@ class Visitor:
 
     # --- jobs: each is told when it is due
 
-    def once(self, request):
+    def once(self, request: Request) -> Job:
         return lambda due: self.send(request, due, cookie=self.cookie if request.authenticated else None)
 
-    def visit(self, due):
+    def visit(self, due: float) -> None:
         """Log in, which sends a task; look; log out, which ends the session."""
         answer = self.send(LOGIN, due, data={"email": self.account.email, "password": self.account.password})
         if answer:
@@ -131,7 +139,7 @@ class Visitor:
                 time.sleep(max(0, due + place * STEP_SECONDS - time.time()))
                 self.send(request, due + place * STEP_SECONDS, cookie=answer.session_cookie)
 
-    def write(self, due):
+    def write(self, due: float) -> None:
         """Create a user. A second one of the same address is refused, so done twice would show."""
         email = f"load-{self.site.address}-{next(self.numbers)}@example.com"
         fields = {"csrfmiddlewaretoken": self.token, "email": email, "usable_password": "false", "_save": "Save"}
@@ -139,7 +147,7 @@ class Visitor:
 
     # --- one request
 
-    def send(self, request, due, **options):
+    def send(self, request: Request, due: float, **options: Any) -> Answer | None:
         """Send it and remember what became of it; returns the answer if it is right."""
         connection, answer, failure = None, None, None
         began = time.time()
@@ -169,12 +177,12 @@ class Visitor:
         self.results.append(Result(self.site.address, request.name, due, ended - due, began - due, failure))
         return None if failure else answer
 
-    def judge(self, request, answer):
+    def judge(self, request: Request, answer: Answer) -> str | None:
         if answer.status != request.status:
             return f"status {answer.status}"
         return None if request.right(answer) else "wrong body"
 
-    def connect(self, request):
+    def connect(self, request: Request) -> http.client.HTTPConnection:
         """A connection of the kind that the request wants. A server may close an idle one: RFC 9110, 9.3.1."""
         while request.reuse:
             try:
@@ -190,7 +198,15 @@ class Visitor:
         connection.sock.settimeout(TIMEOUT_SECONDS)
         return connection
 
-    def ask(self, connection, request, *, cookie=None, data=None, form=None):
+    def ask(
+        self,
+        connection: http.client.HTTPConnection,
+        request: Request,
+        *,
+        cookie: str | None = None,
+        data: Any = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
         headers = {"Origin": self.site.origin, "Connection": "keep-alive" if request.reuse else "close"}
         return self.site.ask(
             request.method, request.path, cookie=cookie, data=data, form=form, headers=headers, connection=connection
@@ -200,24 +216,24 @@ class Visitor:
 class Load:
     """Requests at `rate` a second to each site, from `with` to its end."""
 
-    def __init__(self, visitors, rate):
+    def __init__(self, visitors: list[Visitor], rate: float) -> None:
         self.visitors, self.rate = visitors, rate
         self.pool = ThreadPoolExecutor(MOST_AT_ONCE)
         self.over = threading.Event()
         self.clock = threading.Thread(target=self.run, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Load:
         self.clock.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         ended = not self.clock.is_alive()
         self.over.set()
         self.clock.join()
         self.pool.shutdown()
         assert not ended, f"the load ended by itself after {LONGEST_SECONDS} s"
 
-    def run(self):
+    def run(self) -> None:
         plans = [visitor.jobs() for visitor in self.visitors]
         began = time.time()
         for place in range(int(LONGEST_SECONDS * self.rate)):
@@ -229,11 +245,11 @@ class Load:
 
 
 @contextlib.contextmanager
-def flood(visitor, clients=60):
+def flood(visitor: Visitor, clients: int = 60) -> Iterator[None]:
     """Clients that each write again as soon as they are answered, so that many always stand in the queue."""
     over = threading.Event()
 
-    def client():
+    def client() -> None:
         while not over.is_set():
             visitor.write(time.time())
 
@@ -246,7 +262,7 @@ def flood(visitor, clients=60):
             over.set()
 
 
-def summary(results):
+def summary(results: Collection[Result]) -> dict[str, Any]:
     """Counts and latencies of results, for a report."""
     failures = Counter(f"{result.name}: {result.failure}" for result in results if result.failure)
     times = [result.seconds for result in results]
@@ -260,7 +276,7 @@ def summary(results):
     }
 
 
-def share(seconds, part):
+def share(seconds: Iterable[float], part: float) -> int | None:
     """The milliseconds that this part of them stays below."""
     ordered = sorted(seconds)
     return round(ordered[min(int(len(ordered) * part), len(ordered) - 1)] * 1000) if ordered else None
@@ -279,7 +295,7 @@ DELETE = (
 )
 
 
-def account(host):
+def account(host: Host) -> Administrator:
     """An administrator for the load on one host; hosts may share their database."""
     email = f"load-{host.backend.host}@example.com"
     made = host.run(CREATE.format(email=email))
@@ -287,12 +303,12 @@ def account(host):
     return Administrator(email, Secret(made.stdout))
 
 
-def remove_accounts(host):
+def remove_accounts(host: Host) -> None:
     """Remove what the load wrote, and who wrote it."""
     host.run(DELETE)
 
 
-def main():
+def main() -> None:
     path, seconds, rate = [*sys.argv[1:], *("20", "10")[len(sys.argv) - 2 :]]
     sockets = tempfile.mkdtemp(prefix="slipway-")
     hosts = [host for host in inventory.machines(path, "all", sockets) if "web" in inventory.groups(host)]

@@ -10,16 +10,21 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import inventory
+import pytest
 from testinfra.host import Host
 
 Found = TypeVar("Found")
+
+# Where pytest keeps the hosts under test, and the folder of the connections to them.
+MACHINES = pytest.StashKey[list[Host]]()
+SOCKETS = pytest.StashKey[str]()
 
 ROOT = Path(__file__).parents[2]
 HSTS = "max-age=31536000"
@@ -28,7 +33,7 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 AWAY = (OSError, http.client.HTTPException, RuntimeError)
 
 
-def eventually(question: Callable[[], Found | None], *, seconds: float, pause: float = 0.3) -> Found:
+def eventually(question: Callable[[], Found | Literal[False] | None], *, seconds: float, pause: float = 0.3) -> Found:
     """Ask until the answer is true, and return it; fail when it is not after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -114,14 +119,18 @@ class Site:
         """The same host under another of its names, as a front end's."""
         return replace(self, domain=domain)
 
+    def handshake(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+        """A connection that has just agreed on TLS."""
+        link = socket.create_connection((self.address, self.https_port), timeout=15)
+        return (context or self.context()).wrap_socket(link, server_hostname=self.domain)
+
     def open(self, *, scheme: str = "https", context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
         """A connection that is ready for requests."""
-        port = self.https_port if scheme == "https" else self.http_port
-        link = socket.create_connection((self.address, port), timeout=15)
+        connection = http.client.HTTPConnection(self.domain, self.https_port if scheme == "https" else self.http_port)
         if scheme == "https":
-            link = (context or self.context()).wrap_socket(link, server_hostname=self.domain)
-        connection = http.client.HTTPConnection(self.domain, port)
-        connection.sock = link
+            connection.sock = self.handshake(context)
+        else:
+            connection.sock = socket.create_connection((self.address, self.http_port), timeout=15)
         return connection
 
     def ask(
@@ -134,7 +143,7 @@ class Site:
         cookie: str | None = None,
         data: Any = None,
         form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
     ) -> Answer:
         own = self.host_header(*((self.https_port, 443) if scheme == "https" else (self.http_port, 80)))

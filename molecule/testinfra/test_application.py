@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import Administrator, Secret, events, eventually, executed, main_pid, query, slot
+from support import MACHINES, Administrator, Answer, Secret, Site, events, eventually, executed, main_pid, query, slot
+from testinfra.host import Host
 
 pytestmark = [pytest.mark.slipway, pytest.mark.group("web", "worker", "beat"), pytest.mark.units("slipway-*")]
 
@@ -28,14 +29,14 @@ START = (
 
 @web
 @pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
-def test_the_api_answers_over_https(site, path):
+def test_the_api_answers_over_https(site: Site, path: str) -> None:
     answer = site.get(path)
     assert answer.status == 200
     assert answer.json["status"] == "ok"
 
 
 @web
-def test_the_api_runs_the_release_of_a_commit(host, site):
+def test_the_api_runs_the_release_of_a_commit(host: Host, site: Site) -> None:
     """The name of the release is the beginning of a commit that this checkout knows."""
     release = site.get("/health/ready/").json["release"]
     assert release == host.check_output(f"basename $(readlink --canonicalize {CURRENT}/release)")
@@ -57,7 +58,7 @@ def test_the_api_runs_the_release_of_a_commit(host, site):
         ("GET", "/admin/login/", 200),
     ],
 )
-def test_a_stranger_gets(site, method, path, status):
+def test_a_stranger_gets(site: Site, method: str, path: str, status: int) -> None:
     assert site.ask(method, path).status == status
 
 
@@ -66,12 +67,12 @@ def test_a_stranger_gets(site, method, path, status):
     ("header", "value"),
     [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Referrer-Policy", "same-origin")],
 )
-def test_an_answer_carries(site, header, value):
+def test_an_answer_carries(site: Site, header: str, value: str) -> None:
     assert site.get("/api/auth/me/").headers.get_all(header) == [value]
 
 
 @pytest.fixture(scope="module")
-def login(site, administrator):
+def login(site: Site, administrator: Administrator) -> Answer:
     """The answer to one login, after which the session is open."""
     answer = eventually(lambda: (found := site.login(administrator)).status != 429 and found, seconds=20)
     assert answer.status == 200
@@ -80,7 +81,7 @@ def login(site, administrator):
 
 @web
 @pytest.mark.destructive
-def test_a_wrong_password_is_refused(site, administrator):
+def test_a_wrong_password_is_refused(site: Site, administrator: Administrator) -> None:
     answer = site.login(Administrator(administrator.email, Secret("wrong")))
     assert answer.status == 400
     assert answer.headers["Set-Cookie"] is None
@@ -88,7 +89,7 @@ def test_a_wrong_password_is_refused(site, administrator):
 
 @web
 @pytest.mark.destructive
-def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(login):
+def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(login: Answer) -> None:
     value, *attributes = login.headers["Set-Cookie"].split("; ")
     assert value.startswith("sessionid=")
     assert {"HttpOnly", "Secure", "Path=/"} <= set(attributes)
@@ -97,7 +98,7 @@ def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(login):
 
 @web
 @pytest.mark.destructive
-def test_the_cookie_says_who_one_is(site, login, administrator):
+def test_the_cookie_says_who_one_is(site: Site, login: Answer, administrator: Administrator) -> None:
     answer = site.get("/api/auth/me/", cookie=login.session_cookie)
     assert (answer.status, answer.json["email"], answer.json["is_admin"]) == (200, administrator.email, True)
 
@@ -115,7 +116,7 @@ def test_the_cookie_says_who_one_is(site, login, administrator):
         ("id=0", False),
     ],
 )
-def test_the_list_of_users_filters(site, login, filters, found):
+def test_the_list_of_users_filters(site: Site, login: Answer, filters: str, found: bool) -> None:
     mine = site.get("/api/auth/me/", cookie=login.session_cookie).json
     answer = site.get(f"/api/users/?{filters.format(**mine)}", cookie=login.session_cookie)
     expected = [{name: mine[name] for name in ("id", "email", "is_admin")}] if found else []
@@ -125,7 +126,7 @@ def test_the_list_of_users_filters(site, login, filters, found):
 @web
 @pytest.mark.destructive
 @pytest.mark.parametrize(("page", "shown"), [("limit=1", 1), ("limit=1&offset=1000000", 0)])
-def test_the_list_of_users_is_given_in_pages(site, login, page, shown):
+def test_the_list_of_users_is_given_in_pages(site: Site, login: Answer, page: str, shown: int) -> None:
     answer = site.get(f"/api/users/?{page}", cookie=login.session_cookie)
     assert len(answer.json["results"]) == shown
     assert answer.json["count"] >= 1
@@ -133,7 +134,7 @@ def test_the_list_of_users_is_given_in_pages(site, login, page, shown):
 
 @web
 @pytest.mark.destructive
-def test_a_wrong_filter_is_named(site, login):
+def test_a_wrong_filter_is_named(site: Site, login: Answer) -> None:
     answer = site.get("/api/users/?is_admin=perhaps", cookie=login.session_cookie)
     assert answer.status == 400
     assert list(answer.json["extra"]["fields"]) == ["is_admin"]
@@ -142,7 +143,7 @@ def test_a_wrong_filter_is_named(site, login):
 @web
 @pytest.mark.destructive
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_logout_ends_the_session_on_the_server(site, administrator, method):
+def test_a_logout_ends_the_session_on_the_server(site: Site, administrator: Administrator, method: str) -> None:
     opened = eventually(lambda: (found := site.login(administrator)).status == 200 and found, seconds=20)
     own = {"Origin": site.origin}
     assert site.ask(method, "/api/auth/logout/", cookie=opened.session_cookie, headers=own).status == 200
@@ -155,7 +156,7 @@ def test_a_logout_ends_the_session_on_the_server(site, administrator, method):
 @web
 @worker
 @pytest.mark.destructive
-def test_a_task_that_the_api_sends_is_executed_by_the_worker(host, login):
+def test_a_task_that_the_api_sends_is_executed_by_the_worker(host: Host, login: Answer) -> None:
     """It leaves a row that only the worker writes."""
     assert eventually(lambda: executed(host, login.request_id), seconds=15)
 
@@ -163,12 +164,12 @@ def test_a_task_that_the_api_sends_is_executed_by_the_worker(host, login):
 @web
 @worker
 @pytest.mark.destructive
-def test_the_proxy_the_api_and_the_worker_log_the_same_request_id(pytestconfig, login):
+def test_the_proxy_the_api_and_the_worker_log_the_same_request_id(pytestconfig: pytest.Config, login: Answer) -> None:
     """Each on its own host, where there are several: any worker may take the task."""
     expected = {"nginx", "slipway-web", "slipway-worker"}
 
-    def units():
-        found = [event for machine in pytestconfig.machines for event in events(machine, login.request_id)]
+    def units() -> bool:
+        found = [event for machine in pytestconfig.stash[MACHINES] for event in events(machine, login.request_id)]
         return expected <= {event["unit"].split("@")[0].removesuffix(".service") for event in found}
 
     assert eventually(units, seconds=15)
@@ -177,7 +178,7 @@ def test_the_proxy_the_api_and_the_worker_log_the_same_request_id(pytestconfig, 
 @worker
 @pytest.mark.destructive
 @pytest.mark.parametrize(("role", "ready"), [("worker", "celery@.* ready"), ("beat", "beat: Starting")])
-def test_the_commands_of_the_documentation_start(host, role, ready):
+def test_the_commands_of_the_documentation_start(host: Host, role: str, ready: str) -> None:
     """As app/README.md has them, beside the units."""
     readme = Path(__file__).parents[2] / "app/README.md"
     (command,) = re.findall(rf"^celery -A \S+ {role} .*$", readme.read_text(), re.MULTILINE)
@@ -190,7 +191,7 @@ def test_the_commands_of_the_documentation_start(host, role, ready):
 
 
 @beat
-def test_beat_runs_its_periodic_task(host):
+def test_beat_runs_its_periodic_task(host: Host) -> None:
     """Its trace is in the database, unless beat has not run for as long as the task's interval."""
     seconds = "every * CASE period WHEN 'seconds' THEN 1 WHEN 'minutes' THEN 60 WHEN 'hours' THEN 3600 ELSE 86400 END"
     sql = (
@@ -216,7 +217,7 @@ def test_beat_runs_its_periodic_task(host):
 
 @pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("place", ["serving", "idle"])
-def test_exactly_one_slot_runs_now_and_after_a_boot(host, name, place):
+def test_exactly_one_slot_runs_now_and_after_a_boot(host: Host, name: str, place: str) -> None:
     serving = slot(host)
     assert serving in ("blue", "green")
     named = serving if place == "serving" else {"blue": "green", "green": "blue"}[serving]
@@ -230,7 +231,7 @@ def test_exactly_one_slot_runs_now_and_after_a_boot(host, name, place):
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_unit_is_sandboxed(host, name):
+def test_a_unit_is_sandboxed(host: Host, name: str) -> None:
     """The lower the better; a unit without any sandboxing has 9.6."""
     lines = host.run(f"systemd-analyze security --no-pager slipway-{name}@{slot(host)}.service").stdout.splitlines()
     exposure = next(line for line in lines if "Overall exposure level" in line).split(":")[1].split()[0]
@@ -238,19 +239,19 @@ def test_a_unit_is_sandboxed(host, name):
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_runs_as_its_own_user(host, name):
+def test_a_process_runs_as_its_own_user(host: Host, name: str) -> None:
     pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
     assert host.check_output(f"ps -o user= -o group= -p {pid}").split() == ["slipway", "slipway"]
 
 
-def test_the_user_cannot_log_in(host):
+def test_the_user_cannot_log_in(host: Host) -> None:
     user = host.user("slipway")
     assert user.shell == "/usr/sbin/nologin"
     assert host.check_output("passwd --status slipway").split()[1] == "L"
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_cannot_change_its_own_release(host, name):
+def test_a_process_cannot_change_its_own_release(host: Host, name: str) -> None:
     """As the process sees the file system, only the folder for what outlives releases may be written to."""
     pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
     assert pid
@@ -259,7 +260,7 @@ def test_a_process_cannot_change_its_own_release(host, name):
     assert host.run(f"cd / && {inside} sh -c 'test -w /tmp && echo looked; {writable}'").stdout == f"looked\n{DATA}\n"
 
 
-def test_a_release_belongs_to_root(host):
+def test_a_release_belongs_to_root(host: Host) -> None:
     """Except for the static files, which the release itself collects."""
     listing = f"find {CURRENT}/release/ -not -user root -not -path '*/staticfiles*'"
     assert host.check_output(listing) == ""
@@ -268,7 +269,7 @@ def test_a_release_belongs_to_root(host):
 # --- secrets -------------------------------------------------------------------------------------------------------
 
 
-def test_only_root_reads_the_environment(host):
+def test_only_root_reads_the_environment(host: Host) -> None:
     file = host.file(host.check_output(f"readlink --canonicalize {CURRENT}/environment"))
     assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
 
@@ -295,14 +296,14 @@ print(json.dumps([len(text) > 0, sorted(name for name, secret in secrets.items()
         pytest.param(["grep", "-rs", "-e", "", "/etc/systemd/system", "/var/log/apt"], id="units"),
     ],
 )
-def test_no_secret_is_in_the(host, command):
+def test_no_secret_is_in_the(host: Host, command: list[str]) -> None:
     seen, found = json.loads(host.check_output("python3 -c %s %s", SECRETS, json.dumps(command)))
     assert seen
     assert found == []
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_nobody_else_reads_the_environment_of_a_process(host, name):
+def test_nobody_else_reads_the_environment_of_a_process(host: Host, name: str) -> None:
     pid = main_pid(host, f"slipway-{name}@{slot(host)}.service")
     assert host.run(f"runuser -u nobody -- cat /proc/{pid}/environ").stderr.strip().endswith("Permission denied")
     assert host.run(f"cat /proc/{pid}/environ").rc == 0
@@ -311,17 +312,17 @@ def test_nobody_else_reads_the_environment_of_a_process(host, name):
 # --- the operator's command ----------------------------------------------------------------------------------------
 
 
-def test_the_operators_command_finds_nothing_to_complain_about(host):
+def test_the_operators_command_finds_nothing_to_complain_about(host: Host) -> None:
     answer = host.run("slipway-manage check --deploy --fail-level WARNING")
     assert answer.rc == 0
     assert "System check identified no issues" in answer.stdout + answer.stderr
 
 
-def test_the_operators_command_asks_a_stranger_to_become_root(host):
+def test_the_operators_command_asks_a_stranger_to_become_root(host: Host) -> None:
     answer = host.run("cd / && runuser -u nobody -- /usr/local/bin/slipway-manage check")
     assert answer.rc == 1
     assert answer.stderr == "Become root first: sudo slipway-manage check\n"
 
 
-def test_no_migration_waits(host):
+def test_no_migration_waits(host: Host) -> None:
     assert host.run("slipway-manage migrate --check").rc == 0

@@ -1,33 +1,34 @@
 import json
 
 import pytest
+from testinfra.host import Host
 
 
-def test_the_host_runs_without_a_failed_unit(host):
+def test_the_host_runs_without_a_failed_unit(host: Host) -> None:
     assert host.run("systemctl list-units --failed --plain --no-legend").stdout == ""
 
 
-def test_no_package_is_half_installed(host):
+def test_no_package_is_half_installed(host: Host) -> None:
     assert host.run("dpkg --audit").stdout == ""
 
 
-def test_the_time_zone_is_utc(host):
+def test_the_time_zone_is_utc(host: Host) -> None:
     assert host.check_output("readlink --canonicalize /etc/localtime") == "/usr/share/zoneinfo/Etc/UTC"
     assert host.check_output("date +%Z") == "UTC"
 
 
-def test_the_clock_is_kept_in_time(host):
+def test_the_clock_is_kept_in_time(host: Host) -> None:
     assert host.service("systemd-timesyncd").is_enabled
 
 
 @pytest.mark.units("systemd-journald")
-def test_the_journal_survives_a_reboot(host):
+def test_the_journal_survives_a_reboot(host: Host) -> None:
     identifier = host.check_output("cat /etc/machine-id")
     assert host.file(f"/var/log/journal/{identifier}/system.journal").exists
     assert "Storage=persistent" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
 
 
-def test_the_journal_cannot_fill_the_disk(host):
+def test_the_journal_cannot_fill_the_disk(host: Host) -> None:
     assert "SystemMaxUse=500M" in host.check_output("systemd-analyze cat-config systemd/journald.conf").splitlines()
 
 
@@ -40,20 +41,20 @@ def test_the_journal_cannot_fill_the_disk(host):
         'DPkg::Options:: "--force-confold";',
     ],
 )
-def test_apt_upgrades_by_itself_and_asks_nobody(host, line):
+def test_apt_upgrades_by_itself_and_asks_nobody(host: Host, line: str) -> None:
     """The effective value counts: another file could have the last word."""
     key = line.split()[0].rstrip(":")
     assert line in host.check_output("apt-config dump %s", key).splitlines()
 
 
 @pytest.mark.parametrize("timer", ["apt-daily.timer", "apt-daily-upgrade.timer"])
-def test_the_timer_of_upgrades_runs(host, timer):
+def test_the_timer_of_upgrades_runs(host: Host, timer: str) -> None:
     assert host.service(timer).is_enabled
     assert host.service(timer).is_running
 
 
 @pytest.fixture(scope="module")
-def needrestart(host):
+def needrestart(host: Host) -> dict[str, int]:
     """What needrestart would restart without asking: {unit: 1 or 0}, as its own program decides."""
     units = "slipway-web@blue slipway-worker@green slipway-beat@blue postgresql@17-main rabbitmq-server ssh nginx cron"
     program = r"""
@@ -71,10 +72,10 @@ def needrestart(host):
 @pytest.mark.parametrize(
     "unit", ["slipway-web@blue", "slipway-worker@green", "slipway-beat@blue", "postgresql@17-main", "rabbitmq-server"]
 )
-def test_an_upgrade_does_not_restart_what_a_release_switches(needrestart, unit):
+def test_an_upgrade_does_not_restart_what_a_release_switches(needrestart: dict[str, int], unit: str) -> None:
     assert needrestart[unit] == 0
 
 
 @pytest.mark.parametrize("unit", ["ssh", "nginx", "cron"])
-def test_an_upgrade_restarts_everything_else(needrestart, unit):
+def test_an_upgrade_restarts_everything_else(needrestart: dict[str, int], unit: str) -> None:
     assert needrestart[unit] == 1

@@ -3,14 +3,17 @@
 Each host serves the same front end: one on the API's own site, one on a foreign site.
 """
 
-import json
 import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import inventory
 import pytest
 from browser import Visitor, somebody_elses_server, trust
-from playwright.sync_api import Error, expect
-from support import Administrator, Secret, eventually
+from browser_scripts import FETCH, LOGOUTS, attempt, framed, json_login, text_logins
+from playwright.sync_api import Cookie, Page, Playwright, expect
+from support import Administrator, Secret, Site
+from testinfra.host import Host
 
 pytest_plugins = ["browser_fixtures"]
 pytestmark = [pytest.mark.destructive, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
@@ -28,19 +31,19 @@ PEOPLE = (
 
 
 @pytest.fixture(scope="module")
-def api(site):
+def api(site: Site) -> str:
     return site.origin
 
 
 @pytest.fixture(scope="module")
-def frontend(host, site):
+def frontend(host: Host, site: Site) -> str:
     """The origin of the front end that this host serves."""
     (served,) = inventory.variables(host)["project_frontends"]
     return site.beside(served["domain"]).origin
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory, frontend):
+def stranger(tmp_path_factory: pytest.TempPathFactory, frontend: str) -> Iterator[tuple[str, Path]]:
     """A server of a page that this project knows nothing of."""
     names = [origin.removeprefix("https://") for origin in (HOSTILE, frontend)]
     with somebody_elses_server(tmp_path_factory.mktemp("stranger"), *names) as running:
@@ -48,7 +51,13 @@ def stranger(tmp_path_factory, frontend):
 
 
 @pytest.fixture(scope="module")
-def browser(playwright, tmp_path_factory, site, frontend, stranger):
+def browser(
+    playwright: Playwright,
+    tmp_path_factory: pytest.TempPathFactory,
+    site: Site,
+    frontend: str,
+    stranger: tuple[str, Path],
+) -> Iterator[Callable[..., Visitor]]:
     """A function that gives the browser of somebody, opened when it is first asked for."""
     address, certificate = stranger
     home = tmp_path_factory.mktemp("home")
@@ -60,9 +69,9 @@ def browser(playwright, tmp_path_factory, site, frontend, stranger):
     }
     opened = {}
 
-    def of(somebody, *, elsewhere=(), **options):
+    def of(somebody: str, *, elsewhere: Mapping[str, str] | None = None, **options: str) -> Visitor:
         if somebody not in opened:
-            opened[somebody] = Visitor(playwright, home, names | dict(elsewhere), **options)
+            opened[somebody] = Visitor(playwright, home, names | dict(elsewhere or {}), **options)
         return opened[somebody]
 
     yield of
@@ -71,25 +80,25 @@ def browser(playwright, tmp_path_factory, site, frontend, stranger):
 
 
 @pytest.fixture
-def visitor(browser):
+def visitor(browser: Callable[..., Visitor]) -> Visitor:
     """Somebody whom the API has never seen."""
     return browser("visitor").renew()
 
 
 @pytest.fixture
-def careful(browser):
+def careful(browser: Callable[..., Visitor]) -> Visitor:
     """Somebody whose browser blocks third-party cookies."""
     return browser("careful", third_party_cookies="blocked").renew()
 
 
 @pytest.fixture
-def impostor(browser, frontend, stranger):
+def impostor(browser: Callable[..., Visitor], frontend: str, stranger: tuple[str, Path]) -> Visitor:
     """Somebody who finds the stranger's page at the origin of the front end: what it does there is allowed."""
     return browser("impostor", elsewhere={frontend.removeprefix("https://"): stranger[0]}).renew()
 
 
 @pytest.fixture(scope="module")
-def member(browser, frontend, administrator):
+def member(browser: Callable[..., Visitor], frontend: str, administrator: Administrator) -> Visitor:
     """Somebody who is logged in."""
     visitor = browser("member")
     visitor.page.goto(frontend)
@@ -98,18 +107,17 @@ def member(browser, frontend, administrator):
     return visitor
 
 
-def who(site, *, cookie=None, key=None):
+def who(site: Site, *, cookie: Cookie | None = None, key: str | None = None) -> str | int:
     """Whom the API takes somebody for who sends this session's cookie, or its key in the header."""
-    cookie = cookie and f"sessionid={cookie['value']}"
     headers = {"Authorization": f"Session {key}"} if key else {}
-    answer = site.get(ME, cookie=cookie, headers=headers)
-    return answer.json["email"] if answer.status == 200 else answer.status
+    answer = site.get(ME, cookie=cookie and f"sessionid={cookie['value']}", headers=headers)
+    return str(answer.json["email"]) if answer.status == 200 else answer.status
 
 
 # --- the front end: the session ------------------------------------------------------------------------------------
 
 
-def round_trip(visitor, frontend, api, person):
+def round_trip(visitor: Visitor, frontend: str, api: str, person: Administrator) -> tuple[Secret, Cookie | None]:
     """Log in, reload, log out; gives the session's key, and the cookie that the browser kept meanwhile."""
     visitor.page.goto(frontend)
     key = Secret(visitor.log_in(person).json()["session"])
@@ -121,7 +129,9 @@ def round_trip(visitor, frontend, api, person):
     return key, cookie
 
 
-def test_the_cookie_carries_the_session(visitor, site, api, frontend, administrator):
+def test_the_cookie_carries_the_session(
+    visitor: Visitor, site: Site, api: str, frontend: str, administrator: Administrator
+) -> None:
     _, cookie = round_trip(visitor, frontend, api, administrator)
     assert cookie, "the browser kept no cookie"
     flags = {name: cookie[name] for name in ("httpOnly", "secure", "path", "sameSite")}
@@ -133,7 +143,9 @@ def test_the_cookie_carries_the_session(visitor, site, api, frontend, administra
     assert who(site, cookie=cookie) == 401
 
 
-def test_the_header_carries_it_where_the_browser_blocks_the_cookie(careful, site, api, frontend, administrator):
+def test_the_header_carries_it_where_the_browser_blocks_the_cookie(
+    careful: Visitor, site: Site, api: str, frontend: str, administrator: Administrator
+) -> None:
     """Blocking third-party cookies changes nothing for a front end on the API's own site."""
     key, cookie = round_trip(careful, frontend, api, administrator)
     sent = careful.sent(api)
@@ -146,7 +158,7 @@ def test_the_header_carries_it_where_the_browser_blocks_the_cookie(careful, site
     assert who(site, key=key) == 401
 
 
-def test_the_keyboard_is_enough_to_log_in(visitor, frontend, administrator):
+def test_the_keyboard_is_enough_to_log_in(visitor: Visitor, frontend: str, administrator: Administrator) -> None:
     visitor.page.goto(frontend)
     keyboard = visitor.page.keyboard
     for label, value in (("Email", administrator.email), ("Password", administrator.password)):
@@ -162,7 +174,7 @@ def test_the_keyboard_is_enough_to_log_in(visitor, frontend, administrator):
     visitor.expect_signed_in(administrator)
 
 
-def test_a_double_click_logs_in_once(visitor, api, frontend, administrator):
+def test_a_double_click_logs_in_once(visitor: Visitor, api: str, frontend: str, administrator: Administrator) -> None:
     visitor.page.goto(frontend)
     visitor.page.get_by_label("Email", exact=True).fill(administrator.email)
     visitor.page.get_by_label("Password", exact=True).fill(administrator.password)
@@ -173,7 +185,7 @@ def test_a_double_click_logs_in_once(visitor, api, frontend, administrator):
     assert sent.count("POST") == 1
 
 
-def test_a_wrong_password_is_told(visitor, api, frontend, administrator):
+def test_a_wrong_password_is_told(visitor: Visitor, api: str, frontend: str, administrator: Administrator) -> None:
     visitor.page.goto(frontend)
     visitor.log_in(Administrator(administrator.email, Secret("wrong")))
     expect(visitor.page.get_by_role("alert")).to_contain_text("Wrong email or password.")
@@ -184,7 +196,7 @@ def test_a_wrong_password_is_told(visitor, api, frontend, administrator):
 
 
 @pytest.fixture(scope="module")
-def people(host):
+def people(host: Host) -> Iterator[None]:
     """Enough users for several pages."""
     create = "User.objects.bulk_create([User(email=email) for email in emails], ignore_conflicts=True)"
     host.check_output("slipway-manage shell -c %s", PEOPLE + create)
@@ -193,19 +205,19 @@ def people(host):
 
 
 @pytest.fixture
-def users(member, frontend, people):
+def users(member: Visitor, frontend: str, people: None) -> Page:
     """The page with the table of users, as it is first shown."""
     member.page.goto(frontend)
     expect(member.page.get_by_role("row")).to_have_count(1 + 10)
     return member.page
 
 
-def rows(page):
+def rows(page: Page) -> list[list[str]]:
     """The cells of the table."""
     return [row.get_by_role("cell").all_inner_texts() for row in page.get_by_role("row").all()[1:]]
 
 
-def test_the_users_are_filtered(users):
+def test_the_users_are_filtered(users: Page) -> None:
     users.get_by_label("Email", exact=True).fill("person07@browser.test")
     users.get_by_label("Role", exact=True).select_option("Others")
     users.get_by_role("button", name="Filter").click()
@@ -216,7 +228,7 @@ def test_the_users_are_filtered(users):
     expect(users.get_by_role("row")).to_have_count(1 + 10)
 
 
-def test_the_users_are_shown_in_pages(users):
+def test_the_users_are_shown_in_pages(users: Page) -> None:
     status = users.get_by_role("status")
     expect(status).to_have_text(re.compile(r"^1\W10 of \d+$"))
     first = rows(users)
@@ -230,7 +242,7 @@ def test_the_users_are_shown_in_pages(users):
     expect(users.get_by_role("row")).to_have_count(1 + 25)
 
 
-def test_a_wrong_filter_is_told_at_its_field(users):
+def test_a_wrong_filter_is_told_at_its_field(users: Page) -> None:
     field = users.get_by_label("Id", exact=True)
     field.fill("abc")
     users.get_by_role("button", name="Filter").click()
@@ -238,7 +250,9 @@ def test_a_wrong_filter_is_told_at_its_field(users):
     expect(field).to_have_accessible_description(re.compile("number"))
 
 
-def test_the_front_end_complains_of_nothing(visitor, host, people, frontend, administrator):
+def test_the_front_end_complains_of_nothing(
+    visitor: Visitor, host: Host, people: None, frontend: str, administrator: Administrator
+) -> None:
     """No error in the console, above all none of its Content-Security-Policy. These are the pictures to look at."""
     visitor.page.goto(frontend)
     expect(visitor.page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -252,7 +266,7 @@ def test_the_front_end_complains_of_nothing(visitor, host, people, frontend, adm
 # --- the documentation ---------------------------------------------------------------------------------------------
 
 
-def test_the_documentation_needs_no_other_host(visitor, api):
+def test_the_documentation_needs_no_other_host(visitor: Visitor, api: str) -> None:
     visitor.page.goto(f"{api}/api/docs/")
     expect(visitor.page.get_by_text("/api/auth/login/", exact=True)).to_be_visible()
     elsewhere = [request.url for request in visitor.requests if not request.url.startswith((f"{api}/", "data:"))]
@@ -261,63 +275,14 @@ def test_the_documentation_needs_no_other_host(visitor, api):
 
 
 # --- hostile pages -------------------------------------------------------------------------------------------------
-# What a page can make a browser do. Each is tried from a hostile origin, where it must fail, and from the origin of
-# the front end, where it must succeed: else it would prove nothing.
-
-FETCH = "([url, options]) => fetch(url, {credentials: 'include', ...options}).then(a => a.text(), () => 'no answer')"
-FORM = """([url, {method, name, value}]) => {
-    const form = Object.assign(document.createElement("form"), {action: url, method, enctype: "text/plain"});
-    form.append(Object.assign(document.createElement("input"), {name, value}));
-    document.body.append(form);
-    form.submit();
-}"""
-IMAGE = "([url]) => { new Image().src = url }"
-LINK = "([url]) => { location = url }"
-FRAME = "([url]) => { document.body.append(Object.assign(document.createElement('iframe'), {src: url})) }"
-
-LOGOUTS = {
-    "fetch": (FETCH, {"method": "POST", "mode": "no-cors"}),
-    "fetch with text": (FETCH, {"method": "POST", "mode": "no-cors", "body": "text"}),
-    "form": (FORM, {"method": "POST", "name": "any", "value": "thing"}),
-    "image": (IMAGE, {}),
-    "link": (LINK, {}),
-}
-
-
-def json_login(person):
-    body = json.dumps({"email": person.email, "password": person.password})
-    return {"method": "POST", "headers": {"Content-Type": "application/json"}, "body": body}
-
-
-def text_logins(person):
-    """Logins that a browser sends without asking first; the form's is JSON too: `{..., "": "="}`."""
-    body = json.dumps({"email": person.email, "password": person.password, "": ""})
-    return {
-        "fetch": (FETCH, {"method": "POST", "mode": "no-cors", "body": body}),
-        "form": (FORM, {"method": "POST", "name": body[:-2], "value": '"}'}),
-    }
-
-
-def attempt(visitor, page, url, way):
-    """Let a page try; again where the proxy wants fewer logins. Gives the headers that were sent, and the status."""
-    script, options = way
-
-    def once():
-        try:
-            visitor.page.goto(page)
-        except Error as problem:
-            # The form or the link of an earlier attempt may only now take the browser away.
-            if "interrupted by another navigation" not in problem.message:
-                raise
-            return None
-        sent, status = visitor.exchange(url, script, [url, options])
-        return status != 429 and (sent, status)
-
-    return eventually(once, seconds=20, pause=1)
+# Each is tried from a hostile origin, where it must fail, and from the origin of the front end, where it must succeed:
+# else it would prove nothing.
 
 
 @pytest.mark.parametrize("way", LOGOUTS)
-def test_a_hostile_page_logs_nobody_out(member, site, api, frontend, administrator, way):
+def test_a_hostile_page_logs_nobody_out(
+    member: Visitor, site: Site, api: str, frontend: str, administrator: Administrator, way: str
+) -> None:
     """The browser sends the cookie wherever its SameSite lets it; the API looks at where the request comes from."""
     cookie = member.cookie(api)
     sent, status = attempt(member, HOSTILE, f"{api}{LOGOUT}", LOGOUTS[way])
@@ -328,7 +293,9 @@ def test_a_hostile_page_logs_nobody_out(member, site, api, frontend, administrat
 
 
 @pytest.mark.parametrize("way", LOGOUTS)
-def test_the_same_page_on_an_allowed_origin_logs_in_and_out(impostor, site, api, frontend, administrator, way):
+def test_the_same_page_on_an_allowed_origin_logs_in_and_out(
+    impostor: Visitor, site: Site, api: str, frontend: str, administrator: Administrator, way: str
+) -> None:
     _, status = attempt(impostor, frontend, f"{api}{LOGIN}", (FETCH, json_login(administrator)))
     cookie = impostor.cookie(api)
     assert (status, who(site, cookie=cookie)) == (200, administrator.email)
@@ -341,7 +308,7 @@ def test_the_same_page_on_an_allowed_origin_logs_in_and_out(impostor, site, api,
     assert who(site, cookie=cookie) == 401
 
 
-def test_a_hostile_page_logs_nobody_in(visitor, api, administrator):
+def test_a_hostile_page_logs_nobody_in(visitor: Visitor, api: str, administrator: Administrator) -> None:
     """The browser asks the API first, and the API does not agree."""
     visitor.page.goto(HOSTILE)
     assert visitor.page.evaluate(FETCH, [f"{api}{LOGIN}", json_login(administrator)]) == "no answer"
@@ -349,7 +316,9 @@ def test_a_hostile_page_logs_nobody_in(visitor, api, administrator):
 
 
 @pytest.mark.parametrize("way", ["fetch", "form"])
-def test_a_hostile_page_logs_nobody_in_without_asking_either(visitor, impostor, api, frontend, administrator, way):
+def test_a_hostile_page_logs_nobody_in_without_asking_either(
+    visitor: Visitor, impostor: Visitor, api: str, frontend: str, administrator: Administrator, way: str
+) -> None:
     """Refused for its origin: from an allowed one, only that it is not JSON is wrong with it."""
     for person, page, expected in ((visitor, HOSTILE, 403), (impostor, frontend, 415)):
         _, status = attempt(person, page, f"{api}{LOGIN}", text_logins(administrator)[way])
@@ -357,7 +326,7 @@ def test_a_hostile_page_logs_nobody_in_without_asking_either(visitor, impostor, 
         assert person.cookie(api) is None
 
 
-def test_a_hostile_page_reads_nothing(member, api, frontend):
+def test_a_hostile_page_reads_nothing(member: Visitor, api: str, frontend: str) -> None:
     """Not even where the browser sends the cookie, and the API answers."""
     sent, status = attempt(member, HOSTILE, f"{api}{ME}", (FETCH, {}))
     assert ("cookie" in sent, status) == ((True, 200) if SAME_SITE[frontend] == "None" else (False, 401))
@@ -365,15 +334,8 @@ def test_a_hostile_page_reads_nothing(member, api, frontend):
     assert member.page.evaluate(FETCH, [f"{api}{ME}", {"mode": "no-cors"}]) == ""
 
 
-def framed(page, url):
-    """What is at the address in the frame, after the page framed this URL."""
-    with page.expect_event("framenavigated", lambda frame: frame.parent_frame is not None) as navigated:
-        page.evaluate(FRAME, [url])
-    return navigated.value.url
-
-
 @pytest.mark.parametrize("path", ["/admin/", "/api/docs/"])
-def test_a_hostile_page_frames_nothing_of_the_api(member, api, path):
+def test_a_hostile_page_frames_nothing_of_the_api(member: Visitor, api: str, path: str) -> None:
     member.page.goto(f"{api}{path}")
     expect(member.page.locator("body")).not_to_be_empty()
     member.page.goto(HOSTILE)
@@ -381,6 +343,6 @@ def test_a_hostile_page_frames_nothing_of_the_api(member, api, path):
     assert framed(member.page, f"{api}{path}") == "chrome-error://chromewebdata/"
 
 
-def test_a_hostile_page_does_not_frame_the_front_end(member, frontend):
+def test_a_hostile_page_does_not_frame_the_front_end(member: Visitor, frontend: str) -> None:
     member.page.goto(HOSTILE)
     assert framed(member.page, f"{frontend}/") == "chrome-error://chromewebdata/"

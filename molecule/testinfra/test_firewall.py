@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import inventory
 import pytest
+from testinfra.host import Host
 
 pytestmark = pytest.mark.units("nftables", "fail2ban")
 
@@ -20,7 +21,7 @@ SPARE_PORT = 9999
 NOBODY = "192.0.2.1"
 
 
-def is_open(address, port):
+def is_open(address: str, port: int) -> bool:
     try:
         socket.create_connection((address, port), timeout=2).close()
     except OSError:
@@ -29,7 +30,7 @@ def is_open(address, port):
 
 
 @pytest.fixture(scope="module")
-def seen(host):
+def seen(host: Host) -> dict[int, bool]:
     """Which ports another host reaches over the network."""
     variables = inventory.variables(host)
     ports = [
@@ -51,12 +52,12 @@ def seen(host):
         pytest.param("project_https_port", 443, marks=pytest.mark.group("web")),
     ],
 )
-def test_another_host_reaches(host, seen, variable, default):
+def test_another_host_reaches(host: Host, seen: dict[int, bool], variable: str, default: int) -> None:
     assert seen[int(inventory.variables(host).get(variable, default))]
 
 
 @pytest.mark.parametrize("service", CLOSED)
-def test_another_host_does_not_reach(seen, service):
+def test_another_host_does_not_reach(seen: dict[int, bool], service: str) -> None:
     assert not seen[CLOSED[service]]
 
 
@@ -72,14 +73,14 @@ def test_another_host_does_not_reach(seen, service):
         (25672, "closed"),
     ],
 )
-def test_for_a_web_host_a_port_is(host, client, port, outcome):
+def test_for_a_web_host_a_port_is(host: Host, client: Host, port: int, outcome: str) -> None:
     address = inventory.variables(host)["ansible_host"]
     answer = client.run(f"timeout 2 bash -c ': </dev/tcp/{address}/{port}'")
     assert (answer.rc == 0) == (outcome == "open")
 
 
 @pytest.mark.destructive
-def test_another_host_does_not_reach_a_port_that_no_rule_names(host):
+def test_another_host_does_not_reach_a_port_that_no_rule_names(host: Host) -> None:
     unit = "slipway-test-listener"
     host.check_output(f"systemd-run --quiet --collect --unit={unit} python3 -m http.server {SPARE_PORT}")
     try:
@@ -91,29 +92,29 @@ def test_another_host_does_not_reach_a_port_that_no_rule_names(host):
 
 
 @pytest.mark.parametrize("chain", ["input", "forward"])
-def test_what_no_rule_names_is_dropped(host, chain):
+def test_what_no_rule_names_is_dropped(host: Host, chain: str) -> None:
     listing = json.loads(host.check_output(f"nft --json list chain inet slipway {chain}"))["nftables"]
     assert [part["chain"]["policy"] for part in listing if "chain" in part] == ["drop"]
 
 
-def test_new_ssh_connections_are_limited(host):
+def test_new_ssh_connections_are_limited(host: Host) -> None:
     ruleset = host.check_output("nft list chain inet slipway input")
     assert "add @ssh_clients { ip saddr limit rate over 60/minute burst 60 packets } drop" in ruleset
     assert "add @ssh_clients6 { ip6 saddr limit rate over 60/minute burst 60 packets } drop" in ruleset
 
 
 @pytest.mark.parametrize("unit", ["nftables", "fail2ban"])
-def test_the_firewall_returns_after_a_boot(host, unit):
+def test_the_firewall_returns_after_a_boot(host: Host, unit: str) -> None:
     assert host.service(unit).is_enabled
     assert host.service(unit).is_running
 
 
-def test_the_ban_list_watches_ssh(host):
+def test_the_ban_list_watches_ssh(host: Host) -> None:
     assert "Status for the jail: sshd" in host.check_output("fail2ban-client status sshd")
 
 
 @pytest.mark.destructive
-def test_a_banned_address_is_in_the_kernel(host):
+def test_a_banned_address_is_in_the_kernel(host: Host) -> None:
     host.check_output(f"fail2ban-client set sshd banip {NOBODY}")
     try:
         assert NOBODY in host.check_output("nft list ruleset")

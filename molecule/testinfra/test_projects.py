@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import inventory
 import pytest
 import yaml
 from support import Site
+from testinfra.host import Host
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache/projects"
@@ -33,47 +36,47 @@ every_project = pytest.mark.parametrize("name", PROJECTS)
 
 
 @pytest.fixture(scope="session")
-def sites(host):
+def sites(host: Host) -> dict[str, Site]:
     """The site of each project by its name."""
     address = inventory.variables(host)["ansible_host"]
     authority = {name: CACHE / "inventories" / name / ".secrets/ca.crt" for name in PROJECTS}
     return {name: Site(address, f"{name}.test", 80, 443, authority[name]) for name in PROJECTS}
 
 
-def play(name, playbook, *options):
-    program = Path(sys.executable).with_name("ansible-playbook")
-    command = [program, "-i", CACHE / "inventories" / name, f"ansible/{playbook}.yml", *options]
+def play(name: str, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", str(CACHE / "inventories" / name), f"ansible/{playbook}.yml", *options]
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_FORCE_COLOR": "false"}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
-def said(done):
+def said(done: subprocess.CompletedProcess[str]) -> str:
     """What a play said, on one line, since Ansible folds its lines."""
     return " ".join((done.stdout + done.stderr).split())
 
 
-def commit(name, file, old, new):
+def commit(name: str, file: str, old: str, new: str) -> None:
     path = CACHE / name / file
     path.write_text(path.read_text().replace(old, new, 1))
     subprocess.run([*GIT, "-C", CACHE / name, "commit", "--quiet", "--all", "--message", file], check=True)
 
 
-def pids(host, name):
+def pids(host: Host, name: str) -> dict[str, str]:
     """The main process of each unit of a project."""
     units = host.check_output(f"systemctl list-units --plain --no-legend '{name}-*@*.service'").splitlines()
     shown = "systemctl show --property=MainPID --value %s"
     return {unit.split()[0]: host.check_output(shown, unit.split()[0]) for unit in units}
 
 
-def manage(host, name, code):
-    return host.check_output(f"{name}-manage shell --no-imports -c %s", code)
+def manage(host: Host, name: str, code: str) -> str:
+    return str(host.check_output(f"{name}-manage shell --no-imports -c %s", code))
 
 
 # --- each serves ---------------------------------------------------------------------------------------------------
 
 
 @every_project
-def test_a_project_serves_its_page_over_tls_under_its_own_name(sites, name):
+def test_a_project_serves_its_page_over_tls_under_its_own_name(sites: dict[str, Site], name: str) -> None:
     path, words, _ = PAGES[name]
     answer = sites[name].get(path)
     assert answer.status == 200
@@ -88,7 +91,7 @@ def test_a_project_serves_its_page_over_tls_under_its_own_name(sites, name):
         ("chat", "/assets/chat.css", b"olive"),
     ],
 )
-def test_static_files_come_from_the_proxy(sites, name, path, words):
+def test_static_files_come_from_the_proxy(sites: dict[str, Site], name: str, path: str, words: bytes) -> None:
     answer = sites[name].get(path)
     assert answer.status == 200
     assert words in answer.body
@@ -98,27 +101,27 @@ def test_static_files_come_from_the_proxy(sites, name, path, words):
 @pytest.mark.parametrize(
     ("name", "processes"), [("stock", {"web"}), ("shop", {"web", "worker", "beat"}), ("chat", {"web"})]
 )
-def test_a_project_runs_the_processes_that_it_defines_and_no_others(host, name, processes):
+def test_a_project_runs_the_processes_that_it_defines_and_no_others(host: Host, name: str, processes: set[str]) -> None:
     assert {unit.split("@")[0] for unit in pids(host, name)} == {f"{name}-{process}" for process in processes}
 
 
 @pytest.mark.destructive
-def test_a_task_is_carried_out(host, sites):
+def test_a_task_is_carried_out(host: Host, sites: dict[str, Site]) -> None:
     manage(host, "shop", "from shop.notes.tasks import remember; remember.delay('tea').get(timeout=20)")
     assert not re.search(r"\b0 notes", sites["shop"].get("/").body.decode())
 
 
-def test_one_clock_ticks_even_while_two_slots_run(host):
+def test_one_clock_ticks_even_while_two_slots_run(host: Host) -> None:
     """Beat of a project that has no lock of its own holds one of the host."""
     assert host.run("flock --nonblock /srv/shop/data/beat.lock true").rc == 1
 
 
-def frame(text):
+def frame(text: str) -> bytes:
     """A text as a client sends it through a WebSocket; a mask of zeros is one too."""
     return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
 
 
-def upgrade(site, path, key="c2xpcHdheS1pcy1oZXJlIQ=="):
+def upgrade(site: Site, path: str, key: str = "c2xpcHdheS1pcy1oZXJlIQ==") -> tuple[socket.socket, str]:
     """Ask for a WebSocket; the connection, and the head of the answer."""
     link = site.open().sock
     lines = [f"GET {path} HTTP/1.1", f"Host: {site.domain}", "Upgrade: websocket", "Connection: Upgrade"]
@@ -130,14 +133,14 @@ def upgrade(site, path, key="c2xpcHdheS1pcy1oZXJlIQ=="):
     return link, head.decode()
 
 
-def test_a_websocket_passes_the_proxy(sites):
+def test_a_websocket_passes_the_proxy(sites: dict[str, Site]) -> None:
     link, head = upgrade(sites["chat"], "/ws/")
     assert head.startswith("HTTP/1.1 101")
     link.sendall(frame("hello"))
     assert link.recv(100).endswith(b"You said: hello")
 
 
-def test_a_project_without_websockets_gets_no_upgrade(sites):
+def test_a_project_without_websockets_gets_no_upgrade(sites: dict[str, Site]) -> None:
     _, head = upgrade(sites["shop"], "/")
     assert not head.startswith("HTTP/1.1 101")
 
@@ -146,7 +149,7 @@ def test_a_project_without_websockets_gets_no_upgrade(sites):
 
 
 @pytest.mark.destructive
-def test_what_a_visitor_sent_is_served_and_can_do_nothing(sites):
+def test_what_a_visitor_sent_is_served_and_can_do_nothing(sites: dict[str, Site]) -> None:
     sent = sites["shop"].ask("POST", "/files/?name=page.html", form={"text": "<script>"})
     assert sent.status == 200
     answer = sites["shop"].get(sent.body.decode())
@@ -156,16 +159,16 @@ def test_what_a_visitor_sent_is_served_and_can_do_nothing(sites):
 
 
 @pytest.mark.parametrize("path", ["/media/.env", "/media/../data/beat.lock", "/media/%2e%2e/history.jsonl"])
-def test_nothing_else_is_served_with_it(sites, path):
+def test_nothing_else_is_served_with_it(sites: dict[str, Site], path: str) -> None:
     assert sites["shop"].get(path).status in (400, 404)
 
 
 @pytest.mark.parametrize("command", ["ls /srv/shop/data", "ls /srv/shop/media", "cat /etc/shop/*.env"])
-def test_a_project_cannot_read_what_another_keeps(host, command):
+def test_a_project_cannot_read_what_another_keeps(host: Host, command: str) -> None:
     assert "Permission denied" in host.run("runuser -u chat -- sh -c %s", command).stderr
 
 
-def test_a_project_cannot_reach_the_database_of_another(host):
+def test_a_project_cannot_reach_the_database_of_another(host: Host) -> None:
     code = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'].replace('/chat?', '/shop?'))"
     done = host.run("chat-manage shell --no-imports -c %s", code)
     assert done.rc != 0
@@ -173,7 +176,7 @@ def test_a_project_cannot_reach_the_database_of_another(host):
 
 
 @pytest.mark.parametrize(("database", "answers"), [("chat-reports", True), ("shop-reports", False)])
-def test_a_second_database_is_its_project_s(host, database, answers):
+def test_a_second_database_is_its_project_s(host: Host, database: str, answers: bool) -> None:
     url = f"os.environ['DATABASE_URL'].replace('/chat?', '/{database}?')"
     done = host.run("chat-manage shell --no-imports -c %s", f"import os, psycopg; psycopg.connect({url})")
     assert (done.rc == 0) == answers
@@ -184,7 +187,9 @@ def test_a_second_database_is_its_project_s(host, database, answers):
 
 @pytest.mark.destructive
 @every_project
-def test_a_release_and_the_way_back_leave_the_other_projects_alone(host, sites, name):
+def test_a_release_and_the_way_back_leave_the_other_projects_alone(
+    host: Host, sites: dict[str, Site], name: str
+) -> None:
     path, first, second = PAGES[name]
     others = {other: pids(host, other) for other in PROJECTS if other != name}
     kept = "from django.db import connection as c; cursor = c.cursor(); cursor.execute('{} table kept (i int)')"
@@ -214,7 +219,7 @@ dependencies = ["django>=5.2,<5.3", "gunicorn>=23"]
 """
 
 
-def deploy_with(requirements, files):
+def deploy_with(requirements: str, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Release the stock project with other files of requirements, which its checkout does not keep."""
     for name, text in files.items():
         (CACHE / "stock" / name).write_text(text)
@@ -227,7 +232,7 @@ def deploy_with(requirements, files):
 
 
 @pytest.mark.destructive
-def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites):
+def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites: dict[str, Site]) -> None:
     done = deploy_with("pyproject.toml", {"pyproject.toml": PYPROJECT})
     assert done.returncode == 0, done.stdout
     assert "pyproject.toml leaves open which version of" in said(done)
@@ -236,7 +241,7 @@ def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites):
 
 
 @pytest.mark.destructive
-def test_a_poetry_lock_is_installed_as_it_says(host, sites):
+def test_a_poetry_lock_is_installed_as_it_says(host: Host, sites: dict[str, Site]) -> None:
     files = {path.name: path.read_text() for path in (ROOT / "molecule/projects/poetry").iterdir()}
     done = deploy_with("poetry.lock", files)
     assert done.returncode == 0, done.stdout
@@ -248,7 +253,9 @@ def test_a_poetry_lock_is_installed_as_it_says(host, sites):
 
 
 @pytest.mark.destructive
-def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_again(host, sites):
+def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_again(
+    host: Host, sites: dict[str, Site]
+) -> None:
     before = set(pids(host, "shop"))
     defined = yaml.safe_load((CACHE / "inventories/shop/group_vars/all/application.yml").read_text())
     processes = [
@@ -272,7 +279,7 @@ def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_aga
 
 
 @pytest.mark.destructive
-def test_maintenance_closes_one_project(host, sites):
+def test_maintenance_closes_one_project(host: Host, sites: dict[str, Site]) -> None:
     flag = "/etc/nginx/maintenance/shop/on"
     try:
         assert "maintenance is on" in said(play("shop", "maintenance", "-e", "maintenance=on"))
@@ -298,7 +305,7 @@ def test_maintenance_closes_one_project(host, sites):
         ),
     ],
 )
-def test_a_domain_or_a_port_of_another_project_is_refused(host, given, words):
+def test_a_domain_or_a_port_of_another_project_is_refused(host: Host, given: dict[str, Any], words: str) -> None:
     done = play("chat", "site", "-e", json.dumps(given))
     assert done.returncode != 0
     assert words in said(done)
@@ -314,7 +321,7 @@ def test_a_domain_or_a_port_of_another_project_is_refused(host, given, words):
         ({"application_settings_module": "mysite.production"}, "no settings module mysite.production: name another"),
     ],
 )
-def test_a_wrong_source_is_refused_before_the_host_changes(host, given, words):
+def test_a_wrong_source_is_refused_before_the_host_changes(host: Host, given: dict[str, str], words: str) -> None:
     done = play("stock", "site", "-e", json.dumps({"project_name": "new", "project_domain": "new.test", **given}))
     assert done.returncode != 0
     assert words in said(done)
@@ -322,7 +329,7 @@ def test_a_wrong_source_is_refused_before_the_host_changes(host, given, words):
 
 
 @every_project
-def test_verify_finds_nothing_wrong_on_a_host_of_another_project(host, name):
+def test_verify_finds_nothing_wrong_on_a_host_of_another_project(host: Host, name: str) -> None:
     words = ["-m", "pytest", "--quiet", "molecule/testinfra", "--hosts=all", "-m", "not destructive"]
     command = [sys.executable, *words, f"--ansible-inventory={CACHE / 'inventories' / name}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -356,7 +363,9 @@ def test_verify_finds_nothing_wrong_on_a_host_of_another_project(host, name):
         ),
     ],
 )
-def test_a_release_that_cannot_run_stops_before_the_switch(host, sites, file, old, new, words):
+def test_a_release_that_cannot_run_stops_before_the_switch(
+    host: Host, sites: dict[str, Site], file: str, old: str, new: str, words: str
+) -> None:
     before = pids(host, "stock")
     commit("stock", file, old, new)
     try:

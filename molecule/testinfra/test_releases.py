@@ -1,21 +1,23 @@
-"""Releases of several hosts: whatever fails or is killed, what serves is healthy, alone and truthfully recorded."""
+"""Releases of several hosts: whatever fails, what serves is healthy, alone and truthfully recorded."""
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import inventory
 import pytest
 from load import account, remove_accounts
-from releases import Cluster, git, look, make_source
-from support import Site, eventually, query
+from releases import ONE_BY_ONE, Cluster, git, look
+from support import Secret, eventually, query
+from testinfra.host import Host
 
+pytest_plugins = ["releases_fixtures"]
 pytestmark = [pytest.mark.destructive, pytest.mark.releases]
 
-GOOD = ("head", "good", "better")
 # The old release serves on, and the message says why the new one does not.
 BROKEN = {
     "import error": "no such module",
@@ -25,53 +27,9 @@ BROKEN = {
     "fading": "became unhealthy after the switch: 418",
     "crash": "after the switch",
 }
-ONE_BY_ONE = {"release_batch_count": 1}
-# The tasks before the switch, where a killed deploy leaves the old release serving.
-BEFORE_THE_SWITCH = ["Name and pack", "Take the lock", "Write the environment", "Build it"]
 
 
-@pytest.fixture(scope="module")
-def cluster(request, tmp_path_factory):
-    """All web hosts, which run the latest commit at the end."""
-    hosts = [machine for machine in request.config.machines if "web" in inventory.groups(machine)]
-    sites = [Site.on(host) for host in hosts]
-    source = tmp_path_factory.mktemp("source") / "clone"
-    cluster = Cluster(request.config.getoption("ansible_inventory"), hosts, sites, source, make_source(source))
-    yield cluster
-    make_good(cluster)
-    assert cluster.deploy("head").process.returncode == 0
-
-
-@pytest.fixture
-def base(cluster):
-    """The hosts on one good release that brings no migration."""
-    make_good(cluster)
-    return cluster
-
-
-@pytest.fixture
-def migrated(cluster):
-    """The hosts on the release "new column", which they switched to from a good one."""
-    if not cluster.serves("new column"):
-        make_good(cluster)
-        done = cluster.deploy("new column")
-        assert done.process.returncode == 0, done.output
-    return cluster
-
-
-def make_good(cluster):
-    if cluster.now in GOOD and cluster.serves(cluster.now):
-        return
-    here = look(cluster.hosts[0])["releases"]
-    release = next((cluster.names[name] for name in GOOD if cluster.names[name] in here), cluster.names["head"])
-    back = {"release_target": release, "release_reverse_migrations_enabled": True}
-    done = cluster.rollback(**back)
-    if done.process.returncode:
-        done = cluster.deploy("head")
-    assert done.process.returncode == 0, done.output
-
-
-def test_a_deploy_releases_everywhere(base):
+def test_a_deploy_releases_everywhere(base: Cluster) -> None:
     name = base.others[0]
     done = base.deploy(name, **ONE_BY_ONE)
     assert done.process.returncode == 0, done.output
@@ -81,7 +39,7 @@ def test_a_deploy_releases_everywhere(base):
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_release_leaves_the_old_one_serving(base, name):
+def test_a_broken_release_leaves_the_old_one_serving(base: Cluster, name: str) -> None:
     before = base.now
     done = base.deploy(name, application_health_timeout_seconds=5, release_grace_seconds=8, **ONE_BY_ONE)
     assert done.process.returncode != 0
@@ -91,11 +49,14 @@ def test_a_broken_release_leaves_the_old_one_serving(base, name):
 
 
 @pytest.mark.parametrize("kind", ["repository", "tarball", "checkout with changes"])
-def test_a_release_comes_from(base, kind, tmp_path):
+def test_a_release_comes_from(base: Cluster, kind: str, tmp_path: Path) -> None:
     name = base.others[0]
     commit = base.names[name]
     if kind == "repository":
-        source = {"application_source_repository": f"file://{base.source}", "application_source_ref": name}
+        source: dict[str, Any] = {
+            "application_source_repository": f"file://{base.source}",
+            "application_source_ref": name,
+        }
     elif kind == "tarball":
         tarball = tmp_path / "release.tar.gz"
         git(base.source, "archive", "--format=tar.gz", "--prefix=shop/", f"--output={tarball}", commit)
@@ -116,7 +77,7 @@ def test_a_release_comes_from(base, kind, tmp_path):
         assert base.hosts[0].file("/srv/slipway/current/release/config/not_committed.py").exists
 
 
-def test_a_new_host_gets_what_the_others_run(base):
+def test_a_new_host_gets_what_the_others_run(base: Cluster) -> None:
     if base.now == "head":
         assert base.deploy("good").process.returncode == 0
     name, new = base.now, base.hosts[-1]
@@ -127,7 +88,7 @@ def test_a_new_host_gets_what_the_others_run(base):
     assert base.serves(name)
 
 
-def test_the_newest_releases_are_kept_and_nothing_else_of_the_old_ones(base):
+def test_the_newest_releases_are_kept_and_nothing_else_of_the_old_ones(base: Cluster) -> None:
     start, (one, two) = base.now, base.others
     host = base.hosts[0]
     assert base.deploy(one).process.returncode == 0
@@ -158,7 +119,9 @@ HOOK = """\
 
 
 @pytest.mark.parametrize("fails", [None, "before_migrate", "before_switch"])
-def test_hooks_run_in_order_and_only_those_before_the_switch_can_stop_it(base, fails, tmp_path):
+def test_hooks_run_in_order_and_only_those_before_the_switch_can_stop_it(
+    base: Cluster, fails: str | None, tmp_path: Path
+) -> None:
     before, name = base.now, base.others[0]
     for hook, more in HOOKS.items():
         text = HOOK.format(name=hook, more="- ansible.builtin.fail: {msg: not today}" if hook == fails else more)
@@ -183,7 +146,7 @@ def test_hooks_run_in_order_and_only_those_before_the_switch_can_stop_it(base, f
         base.require(name, kind="deploy")
 
 
-def test_a_full_disk_on_one_host_leaves_all_as_they_were(base):
+def test_a_full_disk_on_one_host_leaves_all_as_they_were(base: Cluster) -> None:
     last, before = base.hosts[-1], base.now
     # Little room above the releases, so that nothing else of the host suffers.
     last.check_output(
@@ -200,7 +163,7 @@ def test_a_full_disk_on_one_host_leaves_all_as_they_were(base):
     base.require(before, kind="deploy", result="failed")
 
 
-def test_hosts_that_have_switched_go_back_when_a_later_one_is_not_healthy(base):
+def test_hosts_that_have_switched_go_back_when_a_later_one_is_not_healthy(base: Cluster) -> None:
     last, before = base.hosts[-1], base.now
     # Here alone no release starts in the idle slot.
     idle = {"blue": "green", "green": "blue"}[look(last)["slot"]]
@@ -219,7 +182,7 @@ def test_hosts_that_have_switched_go_back_when_a_later_one_is_not_healthy(base):
     assert {look(host)["release"] for host in base.hosts} == {base.names[before]}
 
 
-def test_migrations_run_once_and_are_shown_first(base):
+def test_migrations_run_once_and_are_shown_first(base: Cluster) -> None:
     plan = base.start("deploy", application_source_ref="new-column")
     assert plan.wait().process.returncode == 0, plan.output
     assert plan.output.index("migrates users.0002_nickname") < plan.output.index("| Migrate")
@@ -228,12 +191,12 @@ def test_migrations_run_once_and_are_shown_first(base):
     assert sorted(ran) == sorted([["users.0002_nickname"]] + [[]] * (len(base.hosts) - 1))
 
 
-def has_column(host):
+def has_column(host: Host) -> bool:
     """Whether the migration of the release "new column" is applied; only that release's own code would list it."""
-    return query(host, "SELECT count(*) FROM django_migrations WHERE name = '0002_nickname'")["rows"][0][0] == 1
+    return bool(query(host, "SELECT count(*) FROM django_migrations WHERE name = '0002_nickname'")["rows"] == [[1]])
 
 
-def test_a_migration_that_breaks_the_running_release_is_refused(migrated):
+def test_a_migration_that_breaks_the_running_release_is_refused(migrated: Cluster) -> None:
     done = migrated.deploy("dropped column")
     assert done.process.returncode != 0
     assert "users.0003_no_nickname: DROPPING columns" in done.output
@@ -241,7 +204,7 @@ def test_a_migration_that_breaks_the_running_release_is_refused(migrated):
     migrated.require("new column", kind="deploy", result="failed")
 
 
-def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(migrated):
+def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(migrated: Cluster) -> None:
     before = migrated.before
     refused = migrated.rollback()
     assert refused.process.returncode != 0
@@ -254,7 +217,7 @@ def test_a_rollback_past_migrations_names_them_and_runs_them_on_request(migrated
 
 
 @contextlib.contextmanager
-def held(host, statement):
+def held(host: Host, statement: str) -> Iterator[None]:
     """Somebody else's transaction with this lock, on the database of the application."""
     sql = f"/* holds */ BEGIN; {statement}; SELECT pg_sleep(120)"
     holder = threading.Thread(target=lambda: query(host, sql))
@@ -269,20 +232,20 @@ def held(host, statement):
 
 
 @pytest.fixture
-def cookie(base):
+def cookie(base: Cluster) -> Iterator[Secret]:
     """Of a person who is logged in."""
     host = base.hosts[0]
     yield base.sites[0].login(account(host)).session_cookie
     remove_accounts(host)
 
 
-def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base, cookie):
+def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base: Cluster, cookie: Secret) -> None:
     host, site, before = base.hosts[0], base.sites[0], base.now
     patience = {"release_migration_lock_timeout_seconds": 1, "release_migration_attempts_count": 2}
     with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
         running = base.start_deploy("new column", **patience)
         running.reaches("| Migrate")
-        slowest = 0
+        slowest = 0.0
         while running.process.poll() is None:
             began = time.monotonic()
             assert site.get("/api/auth/me/", cookie=cookie).status == 200
@@ -295,7 +258,7 @@ def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base, 
     base.require(before, kind="deploy", result="failed")
 
 
-def test_a_migration_waits_while_another_one_runs(base):
+def test_a_migration_waits_while_another_one_runs(base: Cluster) -> None:
     host = base.hosts[0]
     began = host.check_output("date +%s")
     lock = zlib.crc32(b"django-migrations")
@@ -310,7 +273,7 @@ def test_a_migration_waits_while_another_one_runs(base):
     base.require("new column", kind="deploy")
 
 
-def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(migrated):
+def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(migrated: Cluster) -> None:
     before, host = migrated.before, migrated.hosts[0]
     killed = migrated.start("rollback", release_reverse_migrations_enabled=True)
     killed.reaches("Reverse what")
@@ -322,7 +285,7 @@ def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(
     migrated.require(before, kind="rollback")
 
 
-def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(migrated):
+def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(migrated: Cluster) -> None:
     before, host = migrated.before, migrated.hosts[0]
     asked = {"release_reverse_migrations_enabled": True, "release_migration_attempts_count": 1}
     with held(host, "LOCK TABLE users_user IN ACCESS SHARE MODE"):
@@ -339,7 +302,7 @@ def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(mig
     migrated.require(before, kind="rollback")
 
 
-def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
+def test_rollbacks_go_further_back_and_never_forth_unless_told(base: Cluster) -> None:
     start, (one, two) = base.now, base.others
     for name in (one, two):
         assert base.deploy(name).process.returncode == 0
@@ -352,7 +315,7 @@ def test_rollbacks_go_further_back_and_never_forth_unless_told(base):
     base.require(two, kind="rollback")
 
 
-def test_a_rollback_to_a_release_that_never_ran_is_refused(base):
+def test_a_rollback_to_a_release_that_never_ran_is_refused(base: Cluster) -> None:
     before = base.now
     done = base.rollback(release_target="0123456789ab")
     assert done.process.returncode != 0
@@ -360,7 +323,7 @@ def test_a_rollback_to_a_release_that_never_ran_is_refused(base):
     assert base.serves(before)
 
 
-def environment(host, name):
+def environment(host: Host, name: str) -> str | None:
     """The variable of the running web processes."""
     slot = look(host)["slot"]
     pid = host.check_output("systemctl show --property=MainPID --value %s", f"slipway-web@{slot}.service")
@@ -368,7 +331,7 @@ def environment(host, name):
     return dict(line.split("=", 1) for line in values if "=" in line).get(name)
 
 
-def test_configuration_is_released_and_rolled_back_like_code(base):
+def test_configuration_is_released_and_rolled_back_like_code(base: Cluster) -> None:
     host, name = base.hosts[0], base.now
     before = environment(host, "LOG_LEVEL")
     done = base.deploy(name, application_log_level="WARNING")
@@ -378,132 +341,3 @@ def test_configuration_is_released_and_rolled_back_like_code(base):
     assert base.rollback().process.returncode == 0
     assert environment(host, "LOG_LEVEL") == before
     base.require(name, kind="rollback")
-
-
-# --- more than one at a time
-
-
-def test_of_two_deploys_at_once_the_second_waits_or_says_for_whom(base):
-    one, two = base.others
-    first = base.start_deploy(one)
-    first.reaches("Build it")
-    impatient = base.start_deploy(two, release_lock_wait_seconds=1)
-    patient = base.start_deploy(two, release_lock_wait_seconds=120)
-    assert impatient.wait().process.returncode != 0
-    assert f"deploy of {base.names[one]}" in " ".join(impatient.output.split())
-    assert first.wait().process.returncode == 0, first.output
-    assert patient.wait().process.returncode == 0, patient.output
-    assert "has locked" in patient.output
-    base.require(two, kind="deploy")
-
-
-def test_a_lock_is_shown_and_taken_away(base):
-    host = base.hosts[0]
-    held = {"token": "elsewhere 1 1", "who": "ada@laptop", "what": "deploy of 0123456789ab", "since": "2026-01-01"}
-    host.check_output("printf %s > /srv/slipway/lock.json", json.dumps(held))
-    refused = base.deploy(base.others[0], release_lock_wait_seconds=1)
-    assert refused.process.returncode != 0
-    assert "ada@laptop has locked" in " ".join(refused.output.split())
-    freed = base.start("unlock", release_unlock_confirmed=True).wait()
-    assert "ada@laptop since 2026-01-01: deploy of 0123456789ab" in " ".join(freed.output.split())
-    assert not look(host)["locked"]
-
-
-# --- killed and started again
-
-
-def finish_after_kills(base, *moments):
-    name = base.others[0]
-    for moment in moments:
-        killed = base.start_deploy(name, **ONE_BY_ONE)
-        killed.reaches(moment)
-        time.sleep(0.5)
-        killed.kill()
-        assert all(site.get("/health/ready/").status == 200 for site in base.sites)
-    done = base.deploy(name)
-    assert done.process.returncode == 0, done.output
-    base.require(name, kind="deploy")
-
-
-def test_a_deploy_that_is_killed_at_each_step_before_the_switch_is_finished_by_the_next(base):
-    finish_after_kills(base, *BEFORE_THE_SWITCH)
-
-
-@pytest.mark.parametrize("moment", ["Start it", "Remove what nothing needs"])
-def test_a_deploy_that_is_killed_after_a_switch_is_finished_by_the_next(base, moment):
-    finish_after_kills(base, moment)
-
-
-# Whoever has the file open that keeps two steps apart is the step itself.
-KILL = """
-for file in /proc/[0-9]*/fd/*; do
-    if [ "$(readlink $file)" = /srv/slipway/lock ]; then kill -9 $(echo $file | cut -d/ -f3); fi
-done
-"""
-
-
-def test_a_step_that_dies_in_the_time_of_grace_gives_the_traffic_back(base):
-    host, before = base.hosts[0], base.now
-    slot = look(host)["slot"]
-    running = base.start_deploy(base.others[0], release_grace_seconds=60, **ONE_BY_ONE)
-    eventually(lambda: look(host)["slot"] != slot, seconds=60)
-    host.check_output(KILL)
-    running.wait()
-    assert running.process.returncode != 0
-    base.require(before, kind="deploy", result="failed")
-
-
-def test_a_host_that_is_away_keeps_the_others_from_a_release(base, tmp_path):
-    before, last = base.now, base.hosts[-1]
-    records = len(look(base.hosts[0])["history"])
-    away = tmp_path / "away.yml"
-    away.write_text(
-        json.dumps({"all": {"hosts": {last.backend.host: {"ansible_host": "127.0.0.1", "ansible_port": 1}}}})
-    )
-    done = base.start("deploy", "-i", str(away), application_source_ref=base.names[base.others[0]]).wait()
-    assert done.process.returncode != 0
-    assert base.serves(before)
-    assert len(look(base.hosts[0])["history"]) == records
-    assert not look(base.hosts[0])["locked"]
-
-
-def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base):
-    start = base.now
-    assert base.deploy(base.others[0]).process.returncode == 0
-    killed = base.start("rollback", **ONE_BY_ONE)
-    killed.reaches("Start it", times=len(base.hosts))
-    time.sleep(0.5)
-    killed.kill()
-    done = base.rollback()
-    assert done.process.returncode == 0, done.output
-    base.require(start, kind="rollback")
-
-
-def test_another_release_after_a_killed_one_leaves_nothing_of_it(base):
-    name = base.others[0]
-    killed = base.start_deploy("new column")
-    killed.reaches("| Migrate")
-    killed.kill()
-    done = base.deploy(name)
-    # What was migrated stays; the release that knows it never ran.
-    assert done.process.returncode == 0, done.output
-    base.require(name, kind="deploy")
-    results = [record["result"] for record in look(base.hosts[0])["history"][-2:]]
-    assert results == ["interrupted", "good"]
-    # Nothing is left to migrate for the release that comes back, but something to reverse.
-    assert base.deploy("new column").process.returncode == 0
-    assert base.rollback(release_reverse_migrations_enabled=True).process.returncode == 0
-
-
-@pytest.mark.parametrize("moment", ["Build it", "Start it"])
-def test_a_host_that_reboots_during_a_deploy_serves_again(base, moment):
-    name, host = base.others[0], base.hosts[0]
-    running = base.start_deploy(name)
-    running.reaches(moment)
-    time.sleep(1)
-    host.run("systemctl reboot")
-    running.wait()
-    assert eventually(lambda: all(site.get("/health/ready/").status == 200 for site in base.sites), seconds=60)
-    done = base.deploy(name)
-    assert done.process.returncode == 0, done.output
-    base.require(name, kind="deploy")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import Secret, eventually
+from support import Administrator, Secret, Site, eventually
 
 pytestmark = [pytest.mark.destructive, pytest.mark.group("web"), pytest.mark.units("slipway-web@*")]
 
@@ -24,23 +24,26 @@ schemathesis(prog_name="schemathesis")
 """
 
 
-def conforms(site, folder, *options, authorization=""):
+def conforms(site: Site, folder: Path, *options: str, authorization: str = "") -> None:
     """Run schemathesis; where it finds anything, fail with its own report."""
     command = [sys.executable, "-c", SCHEMATHESIS, site.domain, site.address]
-    command += ["--config-file", CONFIGURATION, "run", "--no-color", f"--tls-verify={site.authority}", *options]
+    command += ["--config-file", str(CONFIGURATION), "run", "--no-color", f"--tls-verify={site.authority}", *options]
     command += [f"{site.origin}/api/schema/"]
     environment = {**os.environ, "AUTHORIZATION": authorization}
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=folder, env=environment, check=False, **both)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     failed, report = done.returncode != 0, done.stdout
     assert not failed, report
 
 
-def test_the_api_does_to_strangers_as_its_schema_says(site, tmp_path):
+def test_the_api_does_to_strangers_as_its_schema_says(site: Site, tmp_path: Path) -> None:
     conforms(site, tmp_path, "--warnings=off")
 
 
-def test_the_api_does_to_who_is_logged_in_as_its_schema_says(site, administrator, tmp_path):
+def test_the_api_does_to_who_is_logged_in_as_its_schema_says(
+    site: Site, administrator: Administrator, tmp_path: Path
+) -> None:
     """Without what would end the session."""
     login = eventually(lambda: (found := site.login(administrator)).status == 200 and found, seconds=20)
     authorization = Secret(f"Session {login.json['session']}")

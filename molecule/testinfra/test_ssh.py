@@ -1,19 +1,21 @@
 import subprocess
+from collections.abc import Iterator
 
 import inventory
 import pytest
+from testinfra.host import Host
 
 pytestmark = pytest.mark.units("ssh")
 
 
-def knock(host, *options):
+def knock(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
     """What an SSH client of this machine is told by the host."""
     command = [*inventory.ssh(host, *options), "true"]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.fixture(scope="module")
-def effective(host):
+def effective(host: Host) -> dict[str, str]:
     """sshd's settings, as it reads them itself."""
     lines = host.check_output("sshd -T").splitlines()
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
@@ -33,28 +35,28 @@ def effective(host):
         ("logingracetime", "30"),
     ],
 )
-def test_sshd_is_set(effective, name, value):
+def test_sshd_is_set(effective: dict[str, str], name: str, value: str) -> None:
     assert effective[name] == value
 
 
-def test_sshd_forwards_nothing_unless_the_inventory_wants_it(host, effective):
+def test_sshd_forwards_nothing_unless_the_inventory_wants_it(host: Host, effective: dict[str, str]) -> None:
     wanted = inventory.variables(host).get("ssh_forwarding_enabled", False)
     assert effective["allowtcpforwarding"] == ("local" if wanted else "no")
 
 
 @pytest.mark.parametrize("name", ["ciphers", "macs", "kexalgorithms"])
 @pytest.mark.parametrize("weak", ["cbc", "sha1", "md5", "3des", "umac-64", "hmac-sha2-256,"])
-def test_sshd_offers_nothing_weak(effective, name, weak):
+def test_sshd_offers_nothing_weak(effective: dict[str, str], name: str, weak: str) -> None:
     assert weak not in effective[name] + ","
 
 
-def test_an_administrator_logs_in_with_a_key(host):
+def test_an_administrator_logs_in_with_a_key(host: Host) -> None:
     user = inventory.variables(host).get("ansible_user", "root")
     assert knock(host, "-o", f"User={user}", "-o", "PreferredAuthentications=publickey").returncode == 0
 
 
 @pytest.mark.parametrize("user", ["root", "postgres", "nobody"])
-def test_nobody_is_offered_a_password(host, user):
+def test_nobody_is_offered_a_password(host: Host, user: str) -> None:
     """A client that offers nothing hears what it might have offered."""
     answer = knock(host, "-o", f"User={user}", "-o", "PreferredAuthentications=none")
     assert answer.returncode == 255
@@ -62,7 +64,7 @@ def test_nobody_is_offered_a_password(host, user):
 
 
 @pytest.fixture
-def key(host):
+def key(host: Host) -> Iterator[str]:
     """A key that sshd would accept for root and for the administrator, if its own rules let it."""
     user = inventory.variables(host).get("ansible_user", "root")
     files = f"/root/.ssh/authorized_keys ~{user}/.ssh/authorized_keys"
@@ -75,7 +77,7 @@ def key(host):
 
 
 @pytest.mark.destructive
-def test_root_is_refused_even_with_an_authorized_key(host, key):
+def test_root_is_refused_even_with_an_authorized_key(host: Host, key: str) -> None:
     """Over loopback, which the ban list ignores. That an administrator gets in shows that the way itself is open."""
     user = inventory.variables(host).get("ansible_user", "root")
     options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +17,14 @@ DATABASE_CONNECTIONS = 20
 BROKER_CONNECTIONS, BROKER_QUEUES = 20, 100
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port
 
 
-def certificate(folder):
+def certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed one for localhost, and its key. kombu makes an address of that name."""
     files = folder / "localhost.crt", folder / "localhost.key"
     names = "-addext subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -36,20 +38,22 @@ def certificate(folder):
 
 
 class Database:
-    def __init__(self, superuser, url):
+    def __init__(self, superuser: str, url: str = "") -> None:
         self.superuser, self.url = superuser, url
 
-    def ask(self, query):
+    def ask(self, query: str) -> str:
         """The first line of the answer."""
         answer = self._psql("-c", query).stdout.strip().splitlines()
         return answer[0] if answer else ""
 
     @contextmanager
-    def locked(self, table):
+    def locked(self, table: str) -> Iterator[None]:
         """Whoever wants the table waits until the end of the block."""
         session = subprocess.Popen(
             ["psql", "-qAt", self.superuser], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert session.stdin
+        assert session.stdout
         session.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'locked';\n")
         session.stdin.flush()
         assert session.stdout.readline() == "locked\n"
@@ -59,17 +63,17 @@ class Database:
             session.stdin.close()
             session.wait(timeout=10)
 
-    def waiting(self):
+    def waiting(self) -> int:
         return int(self.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
-    def _psql(self, *arguments):
+    def _psql(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["psql", "-qAt", self.superuser, *arguments], check=True, capture_output=True, text=True, timeout=30
         )
 
 
 @contextmanager
-def database(folder):
+def database(folder: Path) -> Iterator[Database]:
     password = secrets.token_hex(8)
     cert, key = certificate(folder)
     if os.geteuid() == 0:
@@ -85,12 +89,14 @@ def database(folder):
         stderr=(folder / "postgresql.log").open("w"),
         text=True,
     )
+    assert server.stdin
+    assert server.stdout
     try:
         line = next((line for line in server.stdout if len(line.split()) == 3 and "..." not in line), None)
         assert line, (folder / "postgresql.log").read_text()
         user, superpassword, port = line.split()
         server_url = f"postgres://{user}:{superpassword}@localhost:{port}"
-        first = Database(f"{server_url}/postgres", None)
+        first = Database(f"{server_url}/postgres")
         # pg_createcluster ignores it where the machine has no certificate of its own.
         first.ask("ALTER SYSTEM SET ssl = on")
         first.ask("SELECT pg_reload_conf()")
@@ -104,10 +110,10 @@ def database(folder):
 
 
 class Broker:
-    def __init__(self, environment, url, authority):
+    def __init__(self, environment: dict[str, str], url: str, authority: Path) -> None:
         self.environment, self.url, self.authority = environment, url, authority
 
-    def control(self, *arguments):
+    def control(self, *arguments: str) -> list[list[str]]:
         done = subprocess.run(
             [RABBITMQ / "rabbitmqctl", "--quiet", *arguments],
             env=self.environment,
@@ -118,18 +124,18 @@ class Broker:
         )
         return [line.split("\t") for line in done.stdout.splitlines()]
 
-    def connections(self):
+    def connections(self) -> int:
         return len(self.control("list_connections", "--no-table-headers", "pid"))
 
-    def queues(self):
+    def queues(self) -> dict[str, int]:
         return {name: int(waiting) for name, waiting in self.rows("name", "messages")}
 
-    def rows(self, *columns):
+    def rows(self, *columns: str) -> list[list[str]]:
         return self.control("list_queues", "--no-table-headers", *columns)
 
 
 @contextmanager
-def broker(folder):
+def broker(folder: Path) -> Iterator[Broker]:
     port, epmd, distribution, password = free_port(), free_port(), free_port(), secrets.token_hex(8)
     cert, key = certificate(folder)
     (folder / "rabbitmq.conf").write_text(

@@ -1,5 +1,7 @@
 """The button, tried: build, release phase and processes as on Heroku, from nothing but app.json and its add-ons."""
 
+from __future__ import annotations
+
 import http.client
 import json
 import os
@@ -10,9 +12,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import services
@@ -31,11 +36,11 @@ SECONDS_TO_END = 30
 class Dyno:
     """One process type, as `heroku local` starts it."""
 
-    def __init__(self, app, name):
+    def __init__(self, app: App, name: str) -> None:
         self.app, self.name, self.log = app, name, app.folder / f"{name}.log"
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         self.process = subprocess.Popen(
             [*self.app.heroku, "local", self.name, "-f", "Procfile", "-e", ".env", "-p", str(self.app.port)],
             cwd=self.app.source,
@@ -44,16 +49,16 @@ class Dyno:
             stderr=subprocess.STDOUT,
         )
 
-    def processes(self):
+    def processes(self) -> list[int]:
         """Those of the app, without the tool's own."""
         return [pid for pid in descendants(self.process.pid) if not re.match(r"\S*node |$", command_line(pid))]
 
-    def memory(self):
+    def memory(self) -> int:
         """Resident megabytes, where what is shared counts once."""
         sizes = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
-        return sum(int(re.search(r"^Pss:\s+(\d+)", size, re.MULTILINE)[1]) for size in sizes) // 1024
+        return sum(int(re.findall(r"^Pss:\s+(\d+)", size, re.MULTILINE)[0]) for size in sizes) // 1024
 
-    def end(self):
+    def end(self) -> float:
         """Ask every process to end and kill what is left, as Heroku does. Returns how long the last one took."""
         began = time.monotonic()
         running = self.processes()
@@ -66,16 +71,23 @@ class Dyno:
         self.process.wait(timeout=20)
         return took
 
-    def kill(self, pids=()):
+    def kill(self, pids: Sequence[int] = ()) -> None:
         for pid in pids or ([*self.processes(), self.process.pid] if self.process.poll() is None else []):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+
 class App:
     """A copy of the repository, built as Heroku's buildpack builds it."""
 
-    def __init__(self, folder, database, broker):
+    def __init__(self, folder: Path, database: services.Database, broker: services.Broker) -> None:
         self.folder, self.source, self.port = folder, folder / "app", services.free_port()
         self.heroku = [str(HERE / "node_modules/.bin/heroku")]
         self.database, self.broker = database, broker
@@ -88,29 +100,29 @@ class App:
         }
         attached = {addon["as"]: addon["plan"].partition(":")[0] for addon in MANIFEST["addons"]}
         urls = {"heroku-postgresql": database.url, "cloudamqp": broker.url}
-        self.config = {name: self._value(variable) for name, variable in MANIFEST["env"].items()}
+        values = {name: self._value(variable) for name, variable in MANIFEST["env"].items()}
+        self.config = {name: value for name, value in values.items() if value is not None}
         self.config |= {f"{name}_URL": urls[service] for name, service in attached.items()}
         # A public authority signs what CloudAMQP shows, and OpenSSL knows those.
         self.config["SSL_CERT_FILE"] = str(broker.authority)
         # What the Python buildpack sets on a dyno of 512 MB.
         self.config["WEB_CONCURRENCY"] = "2"
-        self.config = {name: value for name, value in self.config.items() if value is not None}
 
     @staticmethod
-    def _value(variable):
+    def _value(variable: dict[str, str]) -> str | None:
         return secrets.token_hex(32) if variable.get("generator") == "secret" else variable.get("value")
 
-    def run(self, *command, **changes):
+    def run(self, *command: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command, cwd=self.source, env=self.shell | changes, capture_output=True, text=True, timeout=300, check=False
         )
 
-    def must(self, *command, **changes):
+    def must(self, *command: str | Path, **changes: str) -> str:
         done = self.run(*command, **changes)
         assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
-    def build(self):
+    def build(self) -> None:
         subprocess.run(["git", "clone", "--quiet", ROOT, self.source], check=True)
         (self.source / ".env").write_text("".join(f"{name}={value}\n" for name, value in self.config.items()))
         self.must(os.environ.get("HEROKU_PYTHON", "/usr/bin/python3"), "-m", "venv", self.folder / "python")
@@ -120,11 +132,11 @@ class App:
         manage = self.must("sh", "-c", script).strip()
         self.must("python", manage, "collectstatic", "--noinput", PYTHONPATH=".", **self.config)
 
-    def one_off(self, command):
+    def one_off(self, command: str) -> str:
         """As `heroku run`, and as the script after the first deploy."""
         return self.must(*self.heroku, "local:run", "-e", ".env", "--", "sh", "-c", command)
 
-    def request(self, method, path, body=None, scheme="https", **headers):
+    def request(self, method: str, path: str, body: Any = None, scheme: str = "https", **headers: str) -> Answer:
         """What the router hands on: it appends the client's address, and says how it came."""
         # From an address that nothing trusts unless app.json says so: the router is on another machine.
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40, source_address=("127.0.0.2", 0))
@@ -134,23 +146,23 @@ class App:
         given |= {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, content, given | headers)
         answer = connection.getresponse()
-        answer.text = answer.read().decode()
+        text = answer.read().decode()
         connection.close()
-        return answer
+        return Answer(answer.status, answer.headers, text)
 
-    def answers(self, path):
+    def answers(self, path: str) -> bool:
         try:
             return self.request("GET", path).status == 200
         except ConnectionError:
             return False
 
-    def log_in(self, password=None, **headers):
+    def log_in(self, password: str | None = None, **headers: str) -> Answer:
         body = {"email": self.config["ADMIN_EMAIL"], "password": password or self.config["ADMIN_PASSWORD"]}
         return self.request("POST", "/api/auth/login/", body, **headers)
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("heroku")
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         # Outside of pytest's folders, which no other user may enter.
@@ -163,7 +175,7 @@ def app(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def released(app):
+def released(app: App) -> App:
     # As in Procfile, through the tool that reads it.
     output = app.must(*app.heroku, "local", "release", "-f", "Procfile", "-e", ".env")
     assert "release.1 Exited Successfully" in output, output
@@ -173,7 +185,7 @@ def released(app):
 
 
 @pytest.fixture(scope="module")
-def dynos(released):
+def dynos(released: App) -> Iterator[dict[str, Dyno]]:
     dynos = {name: Dyno(released, name) for name in MANIFEST["formation"]}
     try:
         eventually(lambda: released.answers("/health/ready/"), seconds=60)
@@ -189,13 +201,13 @@ def dynos(released):
 
 
 @pytest.fixture
-def session(released, dynos):
+def session(released: App, dynos: dict[str, Dyno]) -> dict[str, str]:
     answer = released.log_in()
     assert answer.status == 200, answer.text
     return {"Authorization": f"Session {json.loads(answer.text)['session']}"}
 
 
-def test_the_schema_is_the_published_one():
+def test_the_schema_is_the_published_one() -> None:
     published = HERE / "node_modules/@heroku/mcp-server/dist/utils/app-json.schema.json"
     assert json.loads((HERE / "app-json.schema.json").read_text()) == json.loads(published.read_text())
 
@@ -210,23 +222,23 @@ def test_the_schema_is_the_published_one():
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is not set. Write the host names"),
     ],
 )
-def test_a_build_without_what_it_needs_ends_with_one_sentence(app, name, value, sentence):
+def test_a_build_without_what_it_needs_ends_with_one_sentence(app: App, name: str, value: str, sentence: str) -> None:
     done = app.run("python", "app/manage.py", "collectstatic", "--noinput", **app.config | {name: value})
     assert done.returncode == 1
     assert done.stderr.startswith(f"Configuration: {sentence}")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_release_phase_stops_a_release_whose_database_is_away(app):
+def test_the_release_phase_stops_a_release_whose_database_is_away(app: App) -> None:
     done = app.run("app/bin/release", **app.config | {"DATABASE_URL": "postgres://u:p@localhost:1/d"})
     assert done.returncode != 0
 
 
-def test_pressing_the_button_again_keeps_the_administrator(released):
+def test_pressing_the_button_again_keeps_the_administrator(released: App) -> None:
     assert "unchanged" in released.one_off(MANIFEST["scripts"]["postdeploy"])
 
 
-def test_the_first_administrator_logs_in_and_sees_the_users(released, session):
+def test_the_first_administrator_logs_in_and_sees_the_users(released: App, session: dict[str, str]) -> None:
     me = released.request("GET", "/api/auth/me/", **session)
     user = json.loads(me.text)
     assert (user["email"], user["is_admin"], user["is_superuser"]) == ("admin@example.com", True, True)
@@ -234,28 +246,28 @@ def test_the_first_administrator_logs_in_and_sees_the_users(released, session):
     assert [user["email"] for user in users["results"]] == ["admin@example.com"]
 
 
-def test_the_session_cookie_is_for_https_only(released, dynos):
+def test_the_session_cookie_is_for_https_only(released: App, dynos: dict[str, Dyno]) -> None:
     cookie = released.log_in().headers["Set-Cookie"]
     assert "Secure" in cookie
     assert "HttpOnly" in cookie
 
 
-def test_plain_http_is_redirected(released, dynos):
+def test_plain_http_is_redirected(released: App, dynos: dict[str, Dyno]) -> None:
     answer = released.request("GET", "/api/docs/?a=b", scheme="http")
     assert (answer.status, answer.headers["Location"]) == (301, f"https://{HOST}/api/docs/?a=b")
 
 
-def test_https_is_demanded_for_a_year(released, dynos):
+def test_https_is_demanded_for_a_year(released: App, dynos: dict[str, Dyno]) -> None:
     policy = released.request("GET", "/api/docs/").headers["Strict-Transport-Security"]
     assert policy == "max-age=31536000; includeSubDomains"
 
 
-def test_a_name_of_another_domain_is_refused(released, dynos):
+def test_a_name_of_another_domain_is_refused(released: App, dynos: dict[str, Dyno]) -> None:
     assert released.request("GET", "/api/docs/", Host="api.example.com").status == 400
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/api/docs/"])
-def test_a_page_has_its_styles_for_ever(path, released, dynos):
+def test_a_page_has_its_styles_for_ever(path: str, released: App, dynos: dict[str, Dyno]) -> None:
     page = released.request("GET", path)
     assert page.status == 200
     styles = re.findall(r'href="(/static/[^"]+\.css)"', page.text)
@@ -266,29 +278,31 @@ def test_a_page_has_its_styles_for_ever(path, released, dynos):
         assert "immutable" in answer.headers["Cache-Control"]
 
 
-def test_the_page_after_the_button_is_there(released, dynos):
+def test_the_page_after_the_button_is_there(released: App, dynos: dict[str, Dyno]) -> None:
     assert released.request("GET", MANIFEST["success_url"]).status == 200
 
 
-def test_a_client_cannot_choose_the_address_that_is_locked_out(released, dynos):
+def test_a_client_cannot_choose_the_address_that_is_locked_out(released: App, dynos: dict[str, Dyno]) -> None:
     statuses = [released.log_in("wrong", spoofed=f"203.0.113.{number}").status for number in range(6)]
     assert statuses[-1] == 429
     assert released.database.ask("SELECT DISTINCT ip_address FROM axes_accessattempt") == CLIENT
     released.database.ask("DELETE FROM axes_accessattempt")
 
 
-def test_every_connection_to_the_database_is_encrypted(released, dynos, session):
+def test_every_connection_to_the_database_is_encrypted(
+    released: App, dynos: dict[str, Dyno], session: dict[str, str]
+) -> None:
     used = "SELECT string_agg(DISTINCT ssl::text, ',') FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
     assert released.database.ask(f"{used} WHERE usename = 'u1234'") == "true"
 
 
-def test_a_login_is_recorded_by_the_worker(released, dynos, session):
+def test_a_login_is_recorded_by_the_worker(released: App, dynos: dict[str, Dyno], session: dict[str, str]) -> None:
     before = int(released.database.ask("SELECT count(*) FROM users_loginrecord"))
     assert released.log_in().status == 200
     eventually(lambda: int(released.database.ask("SELECT count(*) FROM users_loginrecord")) > before, seconds=20)
 
 
-def test_under_load_half_of_the_connections_of_the_plans_are_free(released, dynos):
+def test_under_load_half_of_the_connections_of_the_plans_are_free(released: App, dynos: dict[str, Dyno]) -> None:
     # A deploy runs the old and the new processes side by side for a while.
     with ThreadPoolExecutor(8) as pool:
         assert {answer.status for answer in pool.map(lambda _: released.log_in(), range(24))} == {200}
@@ -301,22 +315,24 @@ def test_under_load_half_of_the_connections_of_the_plans_are_free(released, dyno
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "beat"])
-def test_a_process_fits_a_basic_dyno(name, dynos):
+def test_a_process_fits_a_basic_dyno(name: str, dynos: dict[str, Dyno]) -> None:
     print(name, dynos[name].memory(), "MB")
     assert dynos[name].memory() < 512 * 0.75
 
 
-def test_nothing_is_written_to_the_dyno(released, dynos):
+def test_nothing_is_written_to_the_dyno(released: App, dynos: dict[str, Dyno]) -> None:
     listing = released.must("git", "status", "--porcelain", "--ignored", "--untracked-files=all").splitlines()
     written = [line for line in listing if not re.search(r"/__pycache__/|app/staticfiles/|\.env$", line)]
     assert written == []
 
 
-def test_beat_ends_within_ten_seconds(dynos):
+def test_beat_ends_within_ten_seconds(dynos: dict[str, Dyno]) -> None:
     assert dynos["beat"].end() < 10
 
 
-def test_a_request_under_way_is_answered_when_the_dyno_ends(released, dynos, session):
+def test_a_request_under_way_is_answered_when_the_dyno_ends(
+    released: App, dynos: dict[str, Dyno], session: dict[str, str]
+) -> None:
     with ThreadPoolExecutor() as pool:
         with released.database.locked("django_session"):
             under_way = pool.submit(released.request, "GET", "/api/auth/me/", **session)
@@ -332,7 +348,7 @@ CLEANUP = "styleguide_example.authentication.tasks.login_failures_clear_expired"
 
 
 @pytest.fixture
-def task_under_way(released, dynos):
+def task_under_way(released: App, dynos: dict[str, Dyno]) -> Iterator[ExitStack]:
     """A task that waits for a table, and that table's lock."""
     if dynos["worker"].process.poll() is not None:
         dynos["worker"].start()
@@ -345,7 +361,7 @@ def task_under_way(released, dynos):
         yield lock
 
 
-def test_a_task_that_ends_in_time_ends_once(released, dynos, task_under_way):
+def test_a_task_that_ends_in_time_ends_once(released: App, dynos: dict[str, Dyno], task_under_way: ExitStack) -> None:
     with ThreadPoolExecutor() as pool:
         ending = pool.submit(dynos["worker"].end)
         time.sleep(5)
@@ -355,7 +371,9 @@ def test_a_task_that_ends_in_time_ends_once(released, dynos, task_under_way):
     assert released.broker.queues()["default"] == 0
 
 
-def test_a_task_that_is_too_slow_goes_back_to_the_queue(released, dynos, task_under_way):
+def test_a_task_that_is_too_slow_goes_back_to_the_queue(
+    released: App, dynos: dict[str, Dyno], task_under_way: ExitStack
+) -> None:
     # In the midst of a query it does not notice that it is asked to end: then Heroku kills it.
     dynos["worker"].end()
     assert released.broker.queues()["default"] == 1
