@@ -8,7 +8,7 @@ ITEM = re.compile(r"^\s*(?:[-*] |\d+\. )")
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 CODE = re.compile(r"`[^`]*`")
-END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]*[A-Z0-9])")
+END = re.compile(r"(?<=[.!?])[\"')]*\s+")
 WORD = re.compile(r"[^\W_][\w'/.,-]*")
 
 
