@@ -19,6 +19,7 @@ CONTRIBUTING = "tests/test_make.py::test_what_is_typed_for_one_thing_runs"
 
 COMMANDS = {
     "make up": ".ci/run",
+    "make status": ".ci/run",
     "make test": ".ci/run",
     "make down": ".ci/run",
     # CONTRIBUTING.md

@@ -1,11 +1,16 @@
-"""Every command that a README shows exists and is run somewhere."""
+"""Every command that a README shows exists, is run somewhere, and prints what the README says."""
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import test_status
+from ansible_collections.slipway.host.plugins.module_utils.status import HostStatus
 from readme_commands import COMMANDS, WORDS
 from repository import ROOT, tracked
 
@@ -70,3 +75,34 @@ def test_make_targets_that_pages_name_exist(path: Path) -> None:
 
 def test_each_readme_shows_commands() -> None:
     assert all(SHOWN.values())
+
+
+def output(command: str) -> list[str]:
+    """The lines that README.md shows below a command."""
+    (block,) = [body for _, body in FENCE.findall((ROOT / "README.md").read_text()) if f"$ {command}\n" in body]
+    return [line for line in block.splitlines()[1:] if line.strip() not in ("", "...")]
+
+
+def test_make_up_ends_with_what_the_readme_shows(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventories/local"
+    inventory.mkdir(parents=True)
+    machines = {"all": {"vars": {"project_https_port": 8443}, "hosts": {"slipway": {"ansible_host": "10.77.0.2"}}}}
+    inventory.joinpath("machines.yml").write_text(f"# Written by a test.\n{json.dumps(machines)}")
+    command = [sys.executable, str(ROOT / "tools/welcome.py"), "inventories/local"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    printed = [line for line in done.stdout.splitlines() if line]
+    shown = output("make up")
+    assert shown
+    assert shown == printed[: len(shown)]
+
+
+def test_make_status_prints_what_the_readme_shows() -> None:
+    host: HostStatus = {
+        **test_status.HOST,
+        "name": "slipway",
+        "by": "ada@laptop",
+        "services": dict.fromkeys(["nginx", "postgresql", "rabbitmq-server"], test_status.RUNS),
+        "queues": {"queues": {"default": 0, "unknown": 0}, "reachable": True},
+    }
+    printed = test_status.shown({"slipway": host}, environment="local").splitlines()
+    assert output("make status") == [line for line in printed if line]

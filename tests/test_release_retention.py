@@ -47,7 +47,8 @@ def test_releases_that_nothing_needs_go_with_their_environments(made: tuple[Buil
 def test_what_a_killed_plan_left_goes_after_a_day(made: tuple[Builds, Static], tmp_path: Path) -> None:
     for name, age in ((".plan-old", 1), (".plan-new", None)):
         (tmp_path / name / "code").mkdir(parents=True)
-        os.utime(tmp_path / name, age and (age, age))
+        if age:
+            os.utime(tmp_path / name, (age, age))
     prune(made, tmp_path)
     assert [name for name in os.listdir(tmp_path) if name.startswith(".plan-")] == [".plan-new"]
 

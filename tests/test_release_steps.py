@@ -211,7 +211,7 @@ def test_a_rollback_past_migrations_is_refused_with_the_commands(advanced: Playe
         rollback(advanced, "build")
     assert str(refused.value) == (
         "The database has migrations that release BASE does not know: goods.0002. To reverse them, which may delete "
-        "data:\n  shop-manage migrate goods 0001\napplication_reverse_migrations_enabled=true "
+        "data:\n  shop-manage migrate goods 0001\nrelease_reverse_migrations_enabled=true "
         "(`make rollback REVERSE=yes`) runs this after the switch."
     )
     assert advanced.serving == "NEWER"

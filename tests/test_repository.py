@@ -15,6 +15,9 @@ REGISTRIES = re.compile(
     r"|(deb|security)\.debian\.org|(archive|security|ports)\.ubuntu\.com)(?!\w)"
 )
 DECISION_LINES = 60
+STATUS = r"(accepted|replaced by \d{4})"
+# The records, without their index.
+DECISIONS = [path for path in FILES if path.parent == ROOT / "docs/decisions" and path.name != "README.md"]
 
 
 def lines_with(pattern: str | re.Pattern[str]) -> list[str]:
@@ -69,14 +72,18 @@ def test_the_changelog_collects_what_is_not_released() -> None:
     assert re.search(r"^## \[?Unreleased\]?", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", ids(path for path in FILES if path.parent == ROOT / "docs/decisions"))
+@pytest.mark.parametrize("path", ids(DECISIONS))
 def test_a_decision_is_one_page_of_the_usual_form(path: Path) -> None:
     assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name)
     text = path.read_text()
     assert re.match(r"# [^\d\W]", text), "the number is in the file's name only"
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert re.match(rf".*\n\n\d{{4}}-\d\d-\d\d, {STATUS}\n\n", text), "its date and its status"
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Alternatives", "Consequences"]
     assert len(text.splitlines()) <= DECISION_LINES
     assert len([*path.parent.glob(f"{path.name[:4]}-*")]) == 1
+    title, _, about = text.splitlines()[:3]
+    row = f"| [{path.name[:4]}]({path.name}) | {title[2:]} | {about.replace(', ', ' | ')} |"
+    assert row in path.with_name("README.md").read_text().splitlines(), "its row in the index"
 
 
 @pytest.mark.parametrize("path", ids(path for path in FILES if os.access(path, os.X_OK)))

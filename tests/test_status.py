@@ -69,9 +69,10 @@ def shown(
     unreachable: Mapping[str, str] | None = None,
     failed: Mapping[str, str] | None = None,
     paint: Paint = plain,
+    environment: str = "production",
 ) -> str:
     document: StatusDocument = {
-        "environment": "production",
+        "environment": environment,
         "asked": NOW,
         "hosts": hosts,
         "unreachable": dict(unreachable or {}),

@@ -56,7 +56,7 @@ def require_harmless(findings: list[dict[str, str]], are_accepted: bool) -> None
             "A migration would break the release that runs until the switch:\n"
             + "\n".join(f"{finding['migration']}: {finding['text']}" for finding in findings)
             + "\nMake two releases of it (first stop using it, then remove it; first a default, then the rest), "
-            "or accept some errors: application_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
+            "or accept some errors: release_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
         )
 
 
@@ -74,7 +74,7 @@ def to_reverse(host: Host, request: Request, attempt: Json, applied: list[str]) 
     if steps and not (is_rollback and request.reverse_migrations_enabled):
         commands = "\n".join(f"  {host.project.name}-manage migrate {app} {leaf}" for app, leaf in steps)
         allow = (
-            "application_reverse_migrations_enabled=true (`make rollback REVERSE=yes`) runs this after the switch"
+            "release_reverse_migrations_enabled=true (`make rollback REVERSE=yes`) runs this after the switch"
             if is_rollback
             else "deploy a release that has them, or reverse them first"
         )
