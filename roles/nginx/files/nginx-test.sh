@@ -8,7 +8,7 @@ cp /etc/nginx/conf.d/*.conf "$folder" 2>/dev/null || :
 cp "$2" "$folder/$1"
 sed "s|include /etc/nginx/conf.d/|include $folder/|" /etc/nginx/nginx.conf >"$folder/nginx"
 if ! nginx -t -q -c "$folder/nginx" 2>"$folder/reason"; then
-    own=/etc/nginx/locations/${1%.conf}/[0-9a-f]*/
+    own="/etc/nginx/locations/${1%.conf}/[0-9a-f]*/"
     sed "s|$own|${3:-nginx}/|; s|$folder/nginx |/etc/nginx/nginx.conf |; s|$folder/|/etc/nginx/conf.d/|" \
         "$folder/reason" >&2
     exit 1
