@@ -48,7 +48,6 @@ CHANGES: Commits = {
     "too much": (None, {"config/urls.py": "# too much\n"}),
     "import error": (None, {"config/wsgi.py": "raise ImportError('no such module')\n"}),
     "missing secret": (None, {"config/django/production.py": "import os\n\nos.environ['PAYMENT_KEY']\n"}),
-    "unready": (None, UNREADY),
     "fading": (
         None,
         {
@@ -59,7 +58,6 @@ CHANGES: Commits = {
             )
         },
     ),
-    "crash": (None, {"config/wsgi.py": "import os, threading\nthreading.Timer(5, os._exit, [3]).start()\n"}),
     "bad migration": (
         None,
         {"styleguide_example/users/migrations/0002_bad.py": ("0001_initial", "RunSQL('SELECT 1/0')")},
