@@ -138,3 +138,13 @@ COMMON = {run for run, count in Counter(run for message in MESSAGES for run in r
 )
 def test_a_message_is_on_the_page_of_messages(message: list[str]) -> None:
     assert (runs(*message) - COMMON or runs(*message)) & SHOWN, message
+
+
+PROMISES = re.findall(r"\| `([^`]+)` \|$", (ROOT / "docs/promises.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("place", PROMISES)
+def test_a_promise_has_its_test(place: str) -> None:
+    file, _, function = place.partition("::")
+    text = (ROOT / file).read_text()
+    assert not function or re.search(rf"^def {function}\(", text, re.MULTILINE)

@@ -190,7 +190,7 @@ def test_maintenance_begins_and_ends_without_a_lost_request(host: Host, site: Si
 
 
 @pytest.mark.destructive
-def test_who_may_look_before_others_sees_the_site_during_maintenance(closed: Host, site: Site) -> None:
+def test_allowed_networks_see_the_site_during_maintenance(closed: Host, site: Site) -> None:
     if not inventory.variables(closed).get("nginx_maintenance_allowed_networks"):
         pytest.skip("This inventory allows nobody.")
     ask = (

@@ -60,7 +60,7 @@ def test_a_missing_static_file_is_not_remembered(site: Site, path: str) -> None:
     assert (answer.status, answer.headers["Cache-Control"]) == (404, None)
 
 
-def test_the_list_of_static_files_is_nobody_s_business(site: Site) -> None:
+def test_static_listing_is_refused(site: Site) -> None:
     assert site.get("/static/").status in (403, 404)
 
 

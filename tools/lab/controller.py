@@ -74,7 +74,7 @@ def archives(suite: str) -> list[str]:
         elif own in names:
             main = main or uri
     if not main:
-        raise UserError("apt knows no archive of this release: run `apt-get update`, then try again.")
+        raise UserError("apt knows no archive of this system: run `apt-get update`, then try again.")
     components = "main universe" if distribution == "ubuntu" else "main"
     lines = [f"deb {main} {suite} {components}", f"deb {main} {suite}-updates {components}"]
     if security:
