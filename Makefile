@@ -167,6 +167,13 @@ contracts:
 	@tools/install.sh pytest
 	@$(BIN)/python -m pytest --quiet $(or $(ONLY_TESTS),--numprocesses=$(PROCESSES)) --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
 
+## mutants: Break one line at a time, and see that a fast test notices
+##   K=nginx            only mutants whose name has this
+##   JOBS=4             how many at once
+mutants:
+	@tools/install.sh tests
+	@$(BIN)/python tools/mutants.py --jobs=$(PROCESSES) $(if $(K),$(call QUOTED,K))
+
 ## unit: Test the API on a PostgreSQL of its own, and the front end
 ##   K=test_origins     only tests of the API whose name has this
 unit: $(SPA)/node_modules/.package-lock.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_routes_say_which_ranges_are_taken() -> None:
 def test_the_first_free_network_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Network, "is_free", lambda each: each.number >= 2)
     assert network.first_free().number == 2
+
+
+@pytest.mark.parametrize(
+    ("route", "free"), [("10.213.1.128/25", False), ("10.213.0.0/16", False), ("10.213.2.0/24", True)]
+)
+def test_a_range_that_a_route_leads_to_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str, free: bool
+) -> None:
+    monkeypatch.setattr(network, "DEVICES", tmp_path)
+    monkeypatch.setattr(network, "run", lambda *_: json.dumps([{"dst": route}]))
+    monkeypatch.setattr(network, "listening", lambda _: False)
+    assert Network(1).is_free() is free
 
 
 def test_no_free_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

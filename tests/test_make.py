@@ -47,6 +47,7 @@ STARTS = {
     "--ignore=tests/heroku --ignore=tests/vagrant tests",
     "contracts K='source and not tarball'": "python -m pytest --quiet -k source and not tarball "
     "--ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests",
+    "mutants JOBS=3 K=nginx": "python tools/mutants.py --jobs=3 nginx",
     "unit K=test_origins": "pg_virtualenv -t sh -c DATABASE_URL=postgres://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/"
     'postgres python -m pytest --quiet "$@" sh -k test_origins',
     "molecule SCENARIO=releases STEP=verify K='one or two'": "PYTEST_ADDOPTS=-k 'one or two' "

@@ -49,6 +49,15 @@ def test_a_file_system_without_links_keeps_secrets_too(tmp_path: Path, monkeypat
     assert [path.name for path in (tmp_path / ".secrets").iterdir()] == ["key"]
 
 
+def test_of_two_runs_that_make_a_secret_both_read_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose(_: object) -> str:
+        (tmp_path / ".secrets/key").write_text("of the other run")
+        return "x"
+
+    monkeypatch.setattr("secrets.choice", choose)
+    assert secrets.secret(tmp_path / ".secrets", "key") == "of the other run"
+
+
 def test_a_secret_of_the_operator_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / ".secrets").mkdir()
     (tmp_path / ".secrets/key").write_text("given\n")

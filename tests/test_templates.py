@@ -1,0 +1,82 @@
+"""What the templates of roles make of the roles' own defaults: what must never be missing from a host's files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from repository import ROOT
+
+GIVEN = {
+    "project_name": "shop",
+    "project_domain": "shop.example",
+    "nginx_upstream_socket": "/srv/shop/current/web.sock",
+    "ansible_managed": "Ansible manages this file",
+}
+
+
+def render(role: str, name: str, inventory: Path, **given: Any) -> list[str]:
+    """The lines of a template, as the role would write them for an inventory that says no more than it must."""
+    loader = DataLoader()
+    values: dict[str, Any] = {}
+    for file in ("project/defaults", f"{role}/defaults", f"{role}/vars"):
+        path = ROOT / "roles" / file / "main.yml"
+        values |= loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
+    values |= {**GIVEN, "ansible_role_name": role, "inventory_dir": str(inventory), **given}
+    folder = ROOT / "roles" / role / "templates"
+    templar = Templar(loader=loader, variables=values).copy_with_new_env(searchpath=[str(folder)])
+    text = templar.template(trust_as_template((folder / name).read_text()))
+    return [line.strip() for line in str(text).splitlines()]
+
+
+def block(lines: list[str], opening: str) -> list[str]:
+    """The lines in the first block that begins with `opening`; blocks inside it count too."""
+    start = next(index for index, line in enumerate(lines) if line.startswith(opening))
+    depth = 0
+    for end, line in enumerate(lines[start:], start):
+        depth += line.count("{") - line.count("}")
+        if depth == 0:
+            return lines[start + 1 : end]
+    raise AssertionError(f"the block {opening} never ends")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> list[str]:
+    return render("nginx", "project.conf.j2", tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/api/auth/login/", "/admin/login/"])
+def test_logins_are_limited(site: list[str], path: str) -> None:
+    """Without it, a password is guessed as fast as the application can answer."""
+    locations = [line for line in site if (found := re.match(r"location ~ (\S+) {", line)) and re.match(found[1], path)]
+    limits = [line for line in block(site, locations[0]) if line.startswith("limit_req ")]
+    assert limits == ["limit_req zone=logins_shop burst=10 nodelay;"]
+    assert "limit_req_zone $login_client_shop zone=logins_shop:1m rate=30r/m;" in site
+    assert "POST $binary_remote_addr;" in block(site, "map $request_method $login_client_shop")
+
+
+def test_a_client_does_not_choose_its_address(site: list[str]) -> None:
+    """The application counts failed logins by it."""
+    sent = [line for line in site if line.startswith("proxy_set_header X-Forwarded-")]
+    assert sent == ["proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header X-Forwarded-Proto https;"]
+
+
+def test_ssh_takes_keys_alone(tmp_path: Path) -> None:
+    settings = dict(line.split(" ", 1) for line in render("ssh", "sshd.conf.j2", tmp_path) if line and line[0] != "#")
+    assert {
+        "PermitRootLogin": "no",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
+        "AuthenticationMethods": "publickey",
+        "AllowTcpForwarding": "no",
+    }.items() <= settings.items()
+
+
+@pytest.mark.parametrize("chain", ["input", "forward"])
+def test_the_firewall_drops_what_no_rule_accepts(tmp_path: Path, chain: str) -> None:
+    rules = block(render("firewall", "nftables.conf.j2", tmp_path), f"chain {chain} {{")
+    assert rules[0] == f"type filter hook {chain} priority filter; policy drop;"
