@@ -15,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tools/mutants.toml"
