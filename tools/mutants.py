@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tools/mutants.toml"
 # Longer than any of the tests takes, also where many run at once.
 TIMEOUT_SECONDS = 150
-# Of pytest: all tests passed, some failed.
-PASSED, FAILED = 0, 1
+# Of pytest: all tests passed, some failed; of timeout: they did not end.
+PASSED, FAILED, TIMED_OUT = 0, 1, 124
 # Servers of pg_virtualenv that start at the same moment take each other for their own.
 ONE_DATABASE = threading.Lock()
 DATABASE_URL = "postgres://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/postgres"
@@ -93,19 +93,12 @@ def run_tests(root: Path, tests: str, database: bool) -> tuple[int, str]:
         command = ["pg_virtualenv", "-t", "sh", "-c", f'DATABASE_URL={DATABASE_URL} "$@"', "sh", *command]
     else:
         environment["DATABASE_URL"] = "postgres:///unused"
-    try:
-        with ONE_DATABASE if database else contextlib.nullcontext():
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
-    except subprocess.TimeoutExpired:
-        return -1, f"The tests did not end within {TIMEOUT_SECONDS} s."
+    # Of GNU coreutils: it ends what the command started, too.
+    command = ["timeout", str(TIMEOUT_SECONDS), *command]
+    with ONE_DATABASE if database else contextlib.nullcontext():
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == TIMED_OUT:
+        return TIMED_OUT, f"The tests did not end within {TIMEOUT_SECONDS} s."
     lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
     failed = [line for line in lines if line.startswith("FAILED ")]
     return done.returncode, (failed or lines)[-1]
