@@ -26,7 +26,7 @@ def secret(folder: Path, name: str, value: str | None = None) -> str:
         folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as draft:
             draft.write(value or "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
-        # Whoever links first has made the secret; the others read it.
+        # Runs that start at once race here: the first link wins, and all of them read that secret.
         try:
             os.link(draft.name, path)
         except FileExistsError:

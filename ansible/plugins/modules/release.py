@@ -36,7 +36,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={**spec(Request), "project": project_spec()}, required_if=REQUIRED_IF, supports_check_mode=True
     )
-    # What serves comes first, as it does before builds.
+    # The processes that serve requests get the processor before builds do.
     os.nice(5)
     parameters = {name: value for name, value in module.params.items() if value is not None}
     project = Project(**parameters.pop("project"))
