@@ -74,10 +74,10 @@ PROVISION = ["site.yml", "--tags", "nginx_project,nginx_service"]
 def own(host: Host, tmp_path: Path) -> Iterator[Path]:
     """The operator's folder `nginx` in a copy of this host's inventory."""
     original = Path(inventory.variables(host)["inventory_dir"])
-    copy = tmp_path / "inventories" / original.name
+    # As deep as in the repository, since an inventory looks for its front end above itself.
+    copy = tmp_path / original.relative_to(ROOT)
     shutil.copytree(original, copy, ignore=shutil.ignore_patterns(".secrets"))
     (copy / ".secrets").symlink_to(original / ".secrets")
-    # Where an inventory of the repository looks for its front end.
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (copy / "nginx").mkdir(exist_ok=True)
     yield copy / "nginx"
