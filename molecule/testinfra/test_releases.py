@@ -224,7 +224,8 @@ def test_a_migration_waits_while_another_one_runs(base: Cluster) -> None:
         running = base.start_deploy("new column")
         running.reaches("| Migrate")
         waiting = f"journalctl -u 'slipway-release@*' --since=@{began} -g 'Another run migrates'"
-        eventually(lambda: host.run(waiting).rc == 0, seconds=30)
+        # A step of a release gives way to everything else that wants the processor.
+        eventually(lambda: host.run(waiting).rc == 0, seconds=90)
         assert running.process.poll() is None
         assert not has_column(host)
     assert running.wait().process.returncode == 0, running.output
