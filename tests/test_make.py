@@ -43,6 +43,8 @@ STARTS = {
     "-k maintenance --ansible-inventory=inventories/staging -m not destructive",
     "check JOBS=3": "python -m pytest --quiet --numprocesses=3 --ignore=tests/local_development --ignore=tests/heroku "
     "--ignore=tests/vagrant tests",
+    "contracts": f"python -m pytest --quiet --numprocesses={len(os.sched_getaffinity(0))} "
+    "--ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests",
     "contracts JOBS=3": "python -m pytest --quiet --numprocesses=3 --ignore=tests/local_development "
     "--ignore=tests/heroku --ignore=tests/vagrant tests",
     "contracts K='source and not tarball'": "python -m pytest --quiet -k source and not tarball "
