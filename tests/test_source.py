@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.slipway.host.plugins.action import source
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.git import without_login
+from ansible_collections.slipway.host.plugins.plugin_utils import archives
 
 GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 
@@ -186,7 +187,7 @@ def test_a_password_in_an_address_is_not_shown(tmp_path: Path) -> None:
 def test_archives_of_long_ago_go(tmp_path: Path, checkout: Path) -> None:
     first = resolve(tmp_path)
     folder = Path(first["archive"]).parent
-    for number in range(source.ARCHIVES_KEPT):
+    for number in range(archives.KEPT):
         (folder / f"{number}.tar.gz").touch()
     os.utime(first["archive"], (1, 1))
     (checkout / "app" / "manage.py").write_text("# two\n")

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import inventory
 import pytest
 from load import account, remove_accounts
 from releases import ONE_BY_ONE, Cluster, look
@@ -277,13 +278,26 @@ def environment(host: Host, name: str) -> str | None:
     return dict(line.split("=", 1) for line in values if "=" in line).get(name)
 
 
-def test_configuration_is_released_and_rolled_back_like_code(base: Cluster) -> None:
+def test_configuration_and_front_ends_are_released_and_rolled_back_like_code(base: Cluster, tmp_path: Path) -> None:
     host, name = base.hosts[0], base.now
-    before = environment(host, "LOG_LEVEL")
-    done = base.deploy(name, application_log_level="WARNING")
+    (served,) = inventory.variables(host)["project_frontends"]
+    sites = [site.beside(served["domain"]) for site in base.sites]
+    level, page = environment(host, "LOG_LEVEL"), sites[0].get("/").body
+    old = next(Path(served["path"]).glob("assets/*.js"))
+    new = tmp_path / "assets/new.js"
+    new.parent.mkdir()
+    new.write_text("new")
+    (tmp_path / "index.html").write_text("A new page")
+    built = [{"domain": served["domain"], "path": str(tmp_path)}]
+    done = base.deploy(name, application_log_level="WARNING", project_frontends=built)
     assert done.process.returncode == 0, done.output
     assert environment(host, "LOG_LEVEL") == "WARNING"
+    assert [site.get("/").body for site in sites] == [b"A new page"] * len(sites)
     base.require(name, kind="deploy")
     assert base.rollback().process.returncode == 0
-    assert environment(host, "LOG_LEVEL") == before
+    assert environment(host, "LOG_LEVEL") == level
+    assert [site.get("/").body for site in sites] == [page] * len(sites)
     base.require(name, kind="rollback")
+    # Whichever page a browser still shows finds what it loads.
+    for site in sites:
+        assert [site.get(f"/assets/{path.name}").body for path in (old, new)] == [old.read_bytes(), b"new"]

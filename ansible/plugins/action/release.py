@@ -21,8 +21,9 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         arguments = {**self._task.args, "owner": owner()}
         wait_seconds = int(arguments.pop("lock_wait_seconds", 0))
-        if archive := arguments.get("archive"):
-            arguments["archive"] = self._transfer(archive)
+        for option in ("archive", "frontends"):
+            if path := arguments.get(option):
+                arguments[option] = self._transfer(path, f"{option}.tar.gz")
         deadline = time.monotonic() + wait_seconds
         announced = False
         while True:
@@ -44,10 +45,10 @@ class ActionModule(ActionBase):
                 announced = True
             time.sleep(PAUSE_SECONDS)
 
-    def _transfer(self, archive: str) -> str:
-        self._make_tmp_path()
-        path = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
-        return str(self._transfer_file(archive, path))
+    def _transfer(self, path: str, name: str) -> str:
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        return str(self._transfer_file(path, self._connection._shell.join_path(self._connection._shell.tmpdir, name)))
 
 
 def with_warnings(result: dict[str, Any], host: str) -> dict[str, Any]:

@@ -20,9 +20,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login
 from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
+from ansible_collections.slipway.host.plugins.plugin_utils.archives import CACHE, is_packed
 
-CACHE = Path(__file__).resolve().parents[3] / ".cache"
-ARCHIVES_KEPT = 20
 # What is taken along of the folder above the project's in which its requirements lie.
 REQUIREMENTS = (".lock", ".toml", ".txt")
 
@@ -64,17 +63,6 @@ def snapshot(folder: Path) -> str:
             if done.returncode:
                 raise UserError(f"git {words[0]} failed in {folder}: {done.stderr.strip()}")
     return done.stdout.strip()
-
-
-def is_packed(archive: Path) -> bool:
-    """Whether it is there already; makes room for it, where those of long ago go."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    if archive.exists():
-        archive.touch()
-        return True
-    for old in sorted(archive.parent.glob("*.tar.gz"), key=os.path.getmtime)[:-ARCHIVES_KEPT]:
-        old.unlink(missing_ok=True)
-    return False
 
 
 def above(path: Path | str, requirements: str) -> Path | None:

@@ -33,6 +33,7 @@ def begin(host: Host, request: Request) -> Json:
         "needed": True,
         "release": release,
         "complete": manifest is not None,
+        "has_frontends": host.frontends.are_here(environment),
         "previous": previous,
         "recovered": recovered,
         "diff": {"before": present(host), "after": described(release, os.path.basename(environment))},

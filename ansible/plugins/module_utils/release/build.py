@@ -22,14 +22,15 @@ def build(host: Host, request: Request) -> Json:
     if request.check_mode:
         return preview(host, request)
     attempt = host.owned_attempt(request)
-    release, slot = attempt["release"], host.slots.idle()
+    release, environment, slot = attempt["release"], attempt["environment"], host.slots.idle()
     is_new = host.builds.manifest(release) is None
     requirements: str | None = None
     warnings: list[str] = []
     if is_new:
         tools = Tools(host.project.root, Log(host.project.root, attempt["id"]))
         requirements, warnings = host.builds.build(tools, release, request)
-    host.slots.prepare(slot, release, attempt["environment"])
+    host.frontends.place(request.frontends, environment)
+    host.slots.prepare(slot, release, environment, host.frontends.folder(environment))
     host.attempt.update(slot=slot, built=is_new)
     step = "plan" if attempt["kind"] == "rollback" else "build" if is_new else "check"
     plan = host.django.take_step(slot, step)
@@ -41,6 +42,7 @@ def build(host: Host, request: Request) -> Json:
     reverse = to_reverse(host, request, attempt, plan["applied"])
     require_harmless(plan["findings"], request.breaking_migrations_enabled)
     host.static.share(release)
+    host.frontends.shared.share(environment)
     return {
         "changed": True,
         "pending": plan["pending"],

@@ -6,7 +6,6 @@ import glob
 import os
 import pwd
 import shutil
-import tarfile
 import time
 from typing import Any
 
@@ -17,6 +16,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release.files import 
     digest,
     names,
     read_json,
+    unpack,
     write_json,
 )
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, Request
@@ -39,6 +39,9 @@ class Builds:
     def path(self, release: str) -> str:
         return os.path.join(self.folder, release)
 
+    def static_folder(self, release: str) -> str:
+        return os.path.join(self.path(release), self.project.static_folder)
+
     def manifest(self, release: str | None) -> Json | None:
         """What a finished release is: commit, requirements, migrations; None for one that was not finished."""
         return read_json(os.path.join(self.path(release), ".release.json")) if release else None
@@ -53,19 +56,7 @@ class Builds:
             raise UserError(f"{self.root} has {free} MiB free, and a release needs {FREE_MIB}: free some space first.")
 
     def unpack(self, archive: str, folder: str) -> None:
-        os.makedirs(folder, mode=0o755)
-        try:
-            with tarfile.open(archive) as source:
-                for member in source.getmembers():
-                    member.uid = member.gid = 0
-                    member.uname = member.gname = "root"
-                    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-                # Pythons before 3.10.12 have no filters; the archive is packed by the controller from its own checkout.
-                if hasattr(tarfile, "tar_filter"):
-                    source.extraction_filter = tarfile.tar_filter
-                source.extractall(folder)  # noqa: S202 - see above
-        except tarfile.TarError as error:
-            raise UserError(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
+        unpack(archive, folder)
         for path, below in self.project.links.items():
             self.link(folder, path, below)
 
@@ -117,7 +108,7 @@ class Builds:
         tools.log.require(f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
         with open(os.path.join(folder, ".complete"), "w") as file:
             file.write(f"RELEASE={release}\n")
-        static = os.path.join(folder, self.project.static_folder)
+        static = self.static_folder(release)
         os.makedirs(static, mode=0o755, exist_ok=True)
         owner = pwd.getpwnam(self.project.user)
         os.chown(static, owner.pw_uid, owner.pw_gid)

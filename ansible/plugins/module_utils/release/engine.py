@@ -50,6 +50,8 @@ def switch(host: Host, request: Request) -> Json:
     watched = time.monotonic()
     if previous := slots.release(old):
         host.static.touch(previous)
+    if previous := slots.environment(old):
+        host.frontends.shared.touch(previous)
     grace = round(watched - ready, 1)
     host.record(attempt, result="good", migrations=attempt.get("migrated", []), grace_seconds=grace)
     # What is not stopped here, the next run stops.
@@ -87,6 +89,7 @@ def finish(host: Host, request: Request) -> Json:
     try:
         pruned = host.builds.prune(releases, environments)
         host.static.prune(releases, request.static_retention_days)
+        host.frontends.prune(environments, request.static_retention_days)
     except OSError as problem:
         warnings = [f"Old releases were not all removed: {problem.strerror}: {problem.filename}."]
     host.attempt.drop()

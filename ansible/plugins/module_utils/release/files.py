@@ -7,7 +7,10 @@ import datetime
 import hashlib
 import json
 import os
+import tarfile
 from typing import Any
+
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 Json = dict[str, Any]
 
@@ -56,6 +59,23 @@ def names(folder: str) -> list[str]:
     with contextlib.suppress(FileNotFoundError):
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     return []
+
+
+def unpack(archive: str, folder: str) -> None:
+    """Unpack what the controller packed, for everybody to read and for root to change."""
+    os.makedirs(folder, mode=0o755)
+    try:
+        with tarfile.open(archive) as source:
+            for member in source.getmembers():
+                member.uid = member.gid = 0
+                member.uname = member.gname = "root"
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            # Pythons before 3.10.12 have no filters; the archive is packed by the controller from its own checkout.
+            if hasattr(tarfile, "tar_filter"):
+                source.extraction_filter = tarfile.tar_filter
+            source.extractall(folder)  # noqa: S202 - see above
+    except tarfile.TarError as error:
+        raise UserError(f"The archive {os.path.basename(archive)} cannot be read: {error}.") from error
 
 
 def digest(path: str) -> str:

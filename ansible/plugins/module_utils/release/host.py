@@ -11,12 +11,13 @@ from ansible_collections.slipway.host.plugins.module_utils.errors import UserErr
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
 from ansible_collections.slipway.host.plugins.module_utils.release.django import Django
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
+from ansible_collections.slipway.host.plugins.module_utils.release.frontends import Frontends
 from ansible_collections.slipway.host.plugins.module_utils.release.history import History
 from ansible_collections.slipway.host.plugins.module_utils.release.lease import Attempt, Lease
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, Request
 from ansible_collections.slipway.host.plugins.module_utils.release.probe import Probe
+from ansible_collections.slipway.host.plugins.module_utils.release.shared import SharedFiles
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
-from ansible_collections.slipway.host.plugins.module_utils.release.static import Static
 
 # Of an attempt, what its record keeps.
 RECORDED = ("id", "kind", "release", "commit", "ref", "previous", "by", "started")
@@ -27,7 +28,8 @@ class Host:
         self.project = project
         self.slots = Slots(project)
         self.builds = Builds(project)
-        self.static = Static(project, self.builds)
+        self.static = SharedFiles(os.path.join(project.root, "static"), self.builds.static_folder)
+        self.frontends = Frontends(project)
         self.history = History(project.root)
         self.lease = Lease(project.root)
         self.attempt = Attempt(project.root)

@@ -81,13 +81,14 @@ class Request:
     ref: Annotated[str | None, "How it was asked for."] = None
     environment: Annotated[Path, "The environment file to run it with."] = ""
     archive: Annotated[Path, "The release's files on this host; the action plugin brings them."] = ""
+    frontends: Annotated[Path, "Its front ends on this host, in the same manner."] = ""
     tools_requirements: Annotated[str, "Compiled requirements of what builds a release."] = ""
     poetry_requirements: Annotated[str, "Compiled requirements of what reads a poetry.lock."] = ""
     breaking_migrations_enabled: Annotated[bool, "Whether migrations may break the running release."] = False
     reverse_migrations_enabled: Annotated[bool, "Whether a rollback reverses what its target does not have."] = False
     attempts_count: Annotated[int, "How often a migration that waited in vain is tried."] = 0
     retention_count: Annotated[int, "How many releases stay."] = 0
-    static_retention_days: Annotated[int, "How long static files of removed releases stay."] = 0
+    static_retention_days: Annotated[int, "How long static files and front ends of removed releases stay."] = 0
     reason: Annotated[str, "Why the attempt is given up."] = ""
     failed_step: Annotated[str, "Where it failed."] = ""
     switched_everywhere: Annotated[bool, "Whether the release serves on all hosts, so that it is not given up."] = False

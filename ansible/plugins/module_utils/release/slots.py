@@ -123,14 +123,15 @@ class Slots:
 
     # --- from one release to the next
 
-    def prepare(self, slot: str, release: str, environment: str) -> None:
-        """Empty a slot and point it at a release and an environment file."""
+    def prepare(self, slot: str, release: str, environment: str, frontends: str) -> None:
+        """Empty a slot and point it at a release, an environment file and a folder of front ends."""
         self.stop(slot)
         os.makedirs(self.path(slot), mode=0o755, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(slot, "definitions"))
         point(self.path(slot, "release"), os.path.join(self.root, "releases", release))
         point(self.path(slot, "environment"), environment)
+        point(self.path(slot, "frontends"), frontends)
         point(self.path(slot, "web.sock"), self.socket(slot))
         systemd.systemctl("daemon-reload")
 
