@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import broken_rule
+from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import broken_rule, read_process_groups
 from repository import (
     ROLES,
     ROOT,
@@ -188,6 +188,14 @@ def test_a_role_that_reads_the_project_s_defaults_depends_on_them(role: str) -> 
     meta = load(ROOT / "roles" / role / "meta/main.yml")
     reads = words(role) & set(defaults("project")) if role != "project" else set()
     assert meta["dependencies"] == (["project"] if reads else []), reads
+
+
+def test_every_kind_of_process_has_a_unit_and_a_group() -> None:
+    kinds = read_process_groups(ROOT)
+    processes = options("application")["application_processes"]["options"]
+    assert kinds == processes["kind"]["choices"] == options("application")["application_process_kinds"]["choices"]
+    units = {path.name for path in (ROOT / "roles/application/templates").iterdir()}
+    assert {f"{kind}.service.j2" for kind in kinds} <= units
 
 
 @every_role

@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
     for folder in ("ansible/plugins", "ansible/collections"):
         shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
     files: dict[str, Any] = {
-        "ansible/vars/handover.yml": {"shop_told": "by the play"},
+        "ansible/vars/handover.yml": {"shop_told": "by the play", "__process_groups": ["web", "worker", "beat"]},
         "roles/project/meta/argument_specs.yml": {"argument_specs": {"main": {"options": PROJECT}}},
         "roles/project/defaults/main.yml": {"project_http_port": 80, "project_https_port": 443},
         "roles/shop/meta/argument_specs.yml": {"argument_specs": {"main": {"options": ROLE}}},

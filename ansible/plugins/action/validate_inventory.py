@@ -19,16 +19,13 @@ from ansible.template import Templar
 from ansible_collections.slipway.host.plugins.module_utils.inventory import sentences
 from ansible_collections.slipway.host.plugins.module_utils.inventory.hooks import describe_hooks
 from ansible_collections.slipway.host.plugins.module_utils.inventory.places import brief, find
-from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import read_prefixes, read_specs
+from ansible_collections.slipway.host.plugins.module_utils.inventory.specs import (
+    read_prefixes,
+    read_process_groups,
+    read_specs,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
-# Where a role runs; what the others need, every host does.
-ROLE_GROUPS = {
-    "application": ["web", "worker", "beat"],
-    "release": ["web", "worker", "beat"],
-    "broker": ["broker"],
-    "postgresql": ["database"],
-}
 
 
 class ActionModule(ActionBase):
@@ -40,6 +37,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         self.specs, self.prefixes = read_specs(ROOT), read_prefixes(ROOT)
+        self.process_groups = read_process_groups(ROOT)
         self.hostvars, groups = task_vars["hostvars"], task_vars["groups"]
         self.defaults: dict[str, Any] = {}
         for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
@@ -54,7 +52,7 @@ class ActionModule(ActionBase):
             for sentence in self.problems(host, variables, folder):
                 found.setdefault(sentence, []).append(host)
         for name, (file, option) in self.specs.items():
-            used = any(groups.get(group) for group in ROLE_GROUPS.get(file, ["all"]))
+            used = any(groups.get(group) for group in self.groups_of(file))
             if used and option.get("required") and name not in seen:
                 found[sentences.describe_missing(name, file, option, brief(folder))] = groups["all"]
         lines = [
@@ -65,6 +63,11 @@ class ActionModule(ActionBase):
             message = "\n- ".join(["The inventory needs a change:", *lines])
             result |= {"failed": True, "problems": lines, "msg": message}
         return {**result, "changed": False}
+
+    def groups_of(self, role: str) -> list[str]:
+        """Where a role runs; what the others need, every host does."""
+        processes = {"application": self.process_groups, "release": self.process_groups}
+        return {**processes, "broker": ["broker"], "postgresql": ["database"]}.get(role, ["all"])
 
     def problems(self, host: str, variables: Mapping[str, Any], folder: Path) -> Iterator[str]:
         """Sentences about what `host` gets from its inventory."""
@@ -93,7 +96,8 @@ class ActionModule(ActionBase):
             else:
                 valid[name] = value
         yield from sentences.describe_own_broker(variables, valid, partial(place, "application_broker_url"))
-        yield from sentences.describe_unused(variables, valid, brief(folder))
+        if set(self.process_groups) & set(variables["group_names"]):
+            yield from sentences.describe_unused(variables, valid, brief(folder))
         yield from describe_hooks(Path(valid.get("release_hooks_path") or folder / "hooks"), self._loader)
         yield from sentences.describe_frontends(valid, partial(place, "project_frontends"))
         yield from sentences.describe_ports(valid, partial(place, "project_https?_port"))

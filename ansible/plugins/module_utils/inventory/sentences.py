@@ -111,12 +111,9 @@ def describe_own_broker(given: Mapping[str, Any], valid: Mapping[str, Any], wher
 
 def describe_unused(given: Mapping[str, Any], valid: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Sentences about services of this inventory that its project would not know how to reach."""
-    groups = given["group_names"]
-    if not {"web", "worker", "beat"} & set(groups):
-        return
     for service, (name, file) in SERVICES.items():
         # One that is wrong has a sentence already.
-        if not valid.get(name, given.get(name)) and (is_own(given) or service in groups):
+        if not valid.get(name, given.get(name)) and (is_own(given) or service in given["group_names"]):
             yield (
                 f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
                 f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."

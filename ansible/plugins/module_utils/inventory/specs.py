@@ -33,8 +33,18 @@ def read_specs(root: Path) -> dict[str, tuple[str, Option]]:
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options") or {}
         specs |= {name: (path.parts[-3], option) for name, option in options.items()}
     # What plays hand over is nobody's to set.
-    handed_over = yaml.safe_load((root / "ansible/vars/handover.yml").read_text())
+    handed_over = read_handover(root)
     return {name: spec for name, spec in specs.items() if name not in handed_over}
+
+
+def read_handover(root: Path) -> dict[str, Any]:
+    handover: dict[str, Any] = yaml.safe_load((root / "ansible/vars/handover.yml").read_text())
+    return handover
+
+
+def read_process_groups(root: Path) -> list[str]:
+    """The groups whose hosts run the project's processes."""
+    return list(read_handover(root)["__process_groups"])
 
 
 def read_prefixes(root: Path) -> list[str]:
