@@ -232,9 +232,12 @@ test: check spa
 scenario-%:
 	@$(MAKE) --no-print-directory molecule SCENARIO=$*
 
-## soak: Prove what is long or random, as every night: kills at random moments, Ansible in Vagrant's machine
+## soak: Prove what is long, random or repeated, as every night
+##   JOBS=4             how many scenarios at once
 soak: export SLIPWAY_SOAK = yes
-soak: scenario-default vagrant
+soak:
+	@for tools in spa tests hosts browser vagrant; do tools/install.sh $$tools || exit; done
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target scenario-releases scenario-default vagrant
 
 ## molecule: Prove a scenario on booted hosts
 ##   SCENARIO=default   a folder of molecule/

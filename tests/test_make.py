@@ -54,7 +54,7 @@ STARTS = {
     'postgres python -m pytest --quiet "$@" sh -k test_origins',
     "molecule SCENARIO=releases STEP=verify K='one or two'": "PYTEST_ADDOPTS=-k 'one or two' "
     "molecule verify --scenario-name releases",
-    "soak": "molecule test --scenario-name default",
+    "soak JOBS=1": "python -m pytest --quiet --tb=short tests/vagrant",
     "test JOBS=1": "python -m pytest --quiet --tb=short tests/local_development",
 }
 

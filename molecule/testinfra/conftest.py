@@ -7,7 +7,7 @@ from typing import Any
 
 import inventory
 import pytest
-from support import MACHINES, SOCKETS, Administrator, Secret, Site
+from support import MACHINES, SOAK, SOCKETS, Administrator, Secret, Site
 from testinfra.host import Host
 
 EMAIL = "testinfra@example.com"
@@ -72,7 +72,9 @@ def host_of(item: pytest.Function) -> Host | None:
 
 
 def is_for(item: pytest.Function, host: Host | None) -> bool:
-    """Whether a test is for this host: its groups, and its project."""
+    """Whether a test is for this host, its groups and its project, and for this run."""
+    if item.get_closest_marker("soak") and not SOAK:
+        return False
     if host is None:
         return True
     groups = inventory.groups(host)

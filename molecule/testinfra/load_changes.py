@@ -1,4 +1,4 @@
-"""Twenty changes of release, made to all web hosts while they get load, and what can be read of them afterwards."""
+"""Changes of release, made to all web hosts while they get load, and what can be read of them afterwards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ import inventory
 import pytest
 from load import Result, summary
 from releases import NEW_COLUMN, UNREADY, Commits
-from support import MACHINES
+from support import MACHINES, SOAK
 from testinfra.host import Host
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / ".cache" / "load.json"
-TASKS = 1000
 TASKS_GROUP = 50
 TASKS_PAUSE_SECONDS = 0.15
 GRACE_SECONDS = 3
@@ -50,12 +49,15 @@ COMMITS: Commits = {
     "crashing": ("two", {"config/wsgi.py": CRASH}),
 }
 
-# What is done during the load, in this order: a commit to deploy, or a rollback.
-CHANGES = [
-    *("one", "head", "one", "rollback", "one", "head", "one", "unready"),
-    *("wide", "two", "rollback", "two", "wide", "two", "crashing"),
-    *("wide", "rollback", "wide", "two", "rollback to head"),
-]
+# What is done during the load, in this order: a commit to deploy, or a rollback. One of each kind, or all night.
+CHANGES = ["one", "rollback", "wide", "two", "unready", "crashing", "rollback to head"]
+if SOAK:
+    CHANGES = [
+        *("one", "head", "one", "rollback", "one", "head", "one", "unready"),
+        *("wide", "two", "rollback", "two", "wide", "two", "crashing"),
+        *("wide", "rollback", "wide", "two", "rollback to head"),
+    ]
+TASKS = TASKS_GROUP * len(CHANGES)
 REFUSED = {"unready", "crashing"}
 
 # Runs on a host: a group of tasks each time that the traffic moves, while the old worker ends and the new one begins;

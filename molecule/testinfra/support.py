@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -29,8 +30,14 @@ SOCKETS = pytest.StashKey[str]()
 ROOT = Path(__file__).parents[2]
 HSTS = "max-age=31536000"
 FOR_GOOD = "public, max-age=31536000, immutable"
+SOAK = "SLIPWAY_SOAK" in os.environ
 # What fails while a service is away: the network, HTTP, or SSH itself.
 AWAY = (OSError, http.client.HTTPException, RuntimeError)
+
+
+def soak(value: object) -> Any:
+    """A parameter of a test that `make soak` alone runs."""
+    return pytest.param(value, marks=pytest.mark.soak)
 
 
 def eventually(question: Callable[[], Found | Literal[False] | None], *, seconds: float, pause: float = 0.3) -> Found:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from releases import ONE_BY_ONE, Cluster, look
-from support import eventually
+from support import eventually, soak
 
 pytest_plugins = ["releases_fixtures"]
 pytestmark = [pytest.mark.destructive, pytest.mark.releases]
 
-# The tasks before the switch, where a killed deploy leaves the old release serving.
-BEFORE_THE_SWITCH = ["Name and pack", "Take the lock", "Write the environment", "Build it"]
+# Tasks of a deploy that is killed there.
+BEFORE_THE_SWITCH = [soak("Name and pack"), soak("Take the lock"), soak("Write the environment"), "Build it"]
+AFTER_A_SWITCH = ["Start it", soak("Remove what nothing needs")]
 
 
 def test_of_two_deploys_at_once_the_second_waits_or_says_for_whom(base: Cluster) -> None:
@@ -44,26 +45,17 @@ def test_a_lock_is_shown_and_taken_away(base: Cluster) -> None:
 # --- killed and started again
 
 
-def finish_after_kills(base: Cluster, *moments: str) -> None:
+@pytest.mark.parametrize("moment", BEFORE_THE_SWITCH + AFTER_A_SWITCH)
+def test_a_deploy_that_is_killed_is_finished_by_the_next(base: Cluster, moment: str) -> None:
     name = base.others[0]
-    for moment in moments:
-        killed = base.start_deploy(name, **ONE_BY_ONE)
-        killed.reaches(moment)
-        time.sleep(0.5)
-        killed.kill()
-        assert all(site.get("/health/ready/").status == 200 for site in base.sites)
+    killed = base.start_deploy(name, **ONE_BY_ONE)
+    killed.reaches(moment)
+    time.sleep(0.5)
+    killed.kill()
+    assert all(site.get("/health/ready/").status == 200 for site in base.sites)
     done = base.deploy(name)
     assert done.process.returncode == 0, done.output
     base.require(name, kind="deploy")
-
-
-def test_a_deploy_that_is_killed_at_each_step_before_the_switch_is_finished_by_the_next(base: Cluster) -> None:
-    finish_after_kills(base, *BEFORE_THE_SWITCH)
-
-
-@pytest.mark.parametrize("moment", ["Start it", "Remove what nothing needs"])
-def test_a_deploy_that_is_killed_after_a_switch_is_finished_by_the_next(base: Cluster, moment: str) -> None:
-    finish_after_kills(base, moment)
 
 
 # Whoever has the file open that keeps two steps apart is the step itself.
@@ -111,6 +103,7 @@ def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base: Clus
     base.require(start, kind="rollback")
 
 
+@pytest.mark.soak
 def test_another_release_after_a_killed_one_leaves_nothing_of_it(base: Cluster) -> None:
     name = base.others[0]
     killed = base.start_deploy("new column")
@@ -127,7 +120,7 @@ def test_another_release_after_a_killed_one_leaves_nothing_of_it(base: Cluster) 
     assert base.rollback(release_reverse_migrations_enabled=True).process.returncode == 0
 
 
-@pytest.mark.parametrize("moment", ["Build it", "Start it"])
+@pytest.mark.parametrize("moment", [soak("Build it"), "Start it"])
 def test_a_host_that_reboots_during_a_deploy_serves_again(base: Cluster, moment: str) -> None:
     name, host = base.others[0], base.hosts[0]
     running = base.start_deploy(name)
