@@ -84,7 +84,7 @@ init:
 provision:
 	@tools/install.sh
 	@$(call CONFIRM,site,Provision $(ENV))
-	@$(PLAY) ansible/site.yml $(ONLY_TAGS) $(ONLY_HOSTS) $(if $(LOGIN),-e ansible_user=$(LOGIN))
+	@$(PLAY) ansible/site.yml $(ONLY_TAGS) $(ONLY_HOSTS) $(if $(LOGIN),-e ansible_ssh_user=$(LOGIN))
 
 ## deploy: Release the latest commit to all hosts, or to none
 ##   REF=v1.4.0         another commit, tag or branch

@@ -22,7 +22,7 @@ STARTS = {
     "BROKER=k": "python -m init --name=shop --domain=a --source=b --folder=c --host=d --settings=e --entry=f "
     "--celery=g --requirements=h --health=i --database=j --broker=k",
     "provision ENV=production YES=yes TAGS=nginx,base_swap LIMIT=web1:web2 LOGIN=root": "ansible-playbook "
-    "-i inventories/production ansible/site.yml --tags=nginx,base_swap --limit=web1:web2 -e ansible_user=root",
+    "-i inventories/production ansible/site.yml --tags=nginx,base_swap --limit=web1:web2 -e ansible_ssh_user=root",
     "provision TAGS=nginx": "ansible-playbook -i inventories/local ansible/site.yml --tags=nginx",
     "deploy": "ansible-playbook -i inventories/local ansible/deploy.yml",
     "deploy ENV=production YES=yes REF=v1 LIMIT=web1 BREAKING=yes UNCOMMITTED=yes": "ansible-playbook "

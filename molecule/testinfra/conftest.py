@@ -1,6 +1,7 @@
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
     """Keep each test to the hosts it is for, host by host, what does damage last."""
-    wanted = {item: is_for(item, host_of(item)) for item in items}
+    machines = config.stash[MACHINES]
+    wanted = {item: is_for(item, host_of(item)) and is_first(item, machines) for item in items}
     config.hook.pytest_deselected(items=[item for item in items if not wanted[item]])
     items[:] = sorted((item for item in items if wanted[item]), key=rank)
 
@@ -82,6 +84,15 @@ def is_for(item: pytest.Function, host: Host | None) -> bool:
         return False
     wanted = all(groups.intersection(marker.args) for marker in item.iter_markers("group"))
     return wanted and not any(groups.intersection(marker.args) for marker in item.iter_markers("without"))
+
+
+def is_first(item: pytest.Function, machines: list[Host]) -> bool:
+    """Whether this is where a test runs that one host is enough for; such tests are spread over the hosts."""
+    host = host_of(item)
+    if host is None or SOAK or not item.get_closest_marker("once"):
+        return True
+    possible = [machine for machine in machines if is_for(item, machine)]
+    return host is possible[zlib.crc32(item.originalname.encode()) % len(possible)]
 
 
 def rank(item: pytest.Function) -> tuple[str, bool, bool]:

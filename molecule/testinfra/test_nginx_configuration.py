@@ -15,7 +15,12 @@ import pytest
 from support import HSTS, ROOT, Site, play
 from testinfra.host import Host
 
-pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.slipway,
+    pytest.mark.group("web"),
+    pytest.mark.units("nginx", "slipway-web@*"),
+]
 
 
 def unit(host: Host, *options: str) -> subprocess.CompletedProcess[str]:

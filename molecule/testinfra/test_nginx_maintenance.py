@@ -13,7 +13,12 @@ import pytest
 from support import HSTS, Site, eventually, play
 from testinfra.host import Host
 
-pytestmark = [pytest.mark.slipway, pytest.mark.group("web"), pytest.mark.units("nginx", "slipway-web@*")]
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.slipway,
+    pytest.mark.group("web"),
+    pytest.mark.units("nginx", "slipway-web@*"),
+]
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FLAG = "/etc/nginx/maintenance/slipway/on"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import Administrator, Secret, Site, eventually
 
-pytestmark = [pytest.mark.destructive, pytest.mark.group("web"), pytest.mark.units("slipway-web@*")]
+pytestmark = [pytest.mark.once, pytest.mark.destructive, pytest.mark.group("web"), pytest.mark.units("slipway-web@*")]
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 # The program, with the one name that DNS does not know. The header is no argument: those are everybody's to read.

@@ -22,7 +22,7 @@ FLAG = "/etc/nginx/maintenance/slipway/on"
 ATTEMPT = "/srv/slipway/attempt.json"
 NOBODY = {"kind": "deploy", "release": "0123456789ab", "step": "build", "by": "anna@laptop", "token": "t0ken"}
 
-pytestmark = [pytest.mark.slipway, pytest.mark.group("web")]
+pytestmark = [pytest.mark.once, pytest.mark.slipway, pytest.mark.group("web")]
 destructive = pytest.mark.destructive
 
 

@@ -98,6 +98,7 @@ class ActionModule(ActionBase):
         yield from sentences.describe_own_broker(variables, valid, partial(place, "application_broker_url"))
         if set(self.process_groups) & set(variables["group_names"]):
             yield from sentences.describe_unused(variables, valid, brief(folder))
+        yield from sentences.describe_login(variables, valid, partial(place, "ansible_user"))
         yield from describe_hooks(Path(valid.get("release_hooks_path") or folder / "hooks"), self._loader)
         yield from sentences.describe_frontends(valid, partial(place, "project_frontends"))
         yield from sentences.describe_ports(valid, partial(place, "project_https?_port"))

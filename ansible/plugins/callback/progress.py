@@ -46,6 +46,11 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+# What a host with our ban list looks like from an address that it bans.
+BANNED = (
+    "If this worked before, the host may have banned your address: wait for firewall_ban_seconds, an hour unless you "
+    "changed it, or type `fail2ban-client unban ADDRESS` on its console."
+)
 JOURNAL_LINES = 20
 WIDEST = 110
 # Weakest first: the strongest outcome of all hosts is the task's.
@@ -173,7 +178,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         self.note("failed")
         sentence = f"Host {result.host.get_name()} cannot be reached: {reason(result.result)}."
-        self.say(f"\n{wrapped(sentence, '')}\n", "unreachable")
+        hint = f" {BANNED}" if "Connection refused" in sentence else ""
+        self.say(f"\n{wrapped(sentence + hint, '')}\n", "unreachable")
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         parts = result.result["results"] if result.task.loop and "results" in result.result else [result.result]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.slipway.host.plugins.module_utils.inventory import network, rules
+from ansible_collections.slipway.host.plugins.module_utils.inventory import keys, network, rules
 from ansible_collections.slipway.host.plugins.module_utils.inventory.rules import Rule
 
 # A whole name says more than its end, and comes first.
@@ -35,6 +35,7 @@ CONVENTIONS = {
     "_listen_addresses": network.ADDRESSES,
     "_networks": network.NETWORKS,
     "_private_ports": network.PRIVATE_PORTS,
+    "_admins": keys.ADMINISTRATORS,
     "_email": network.EMAIL_ADDRESS,
     "_origins": network.ORIGINS,
 }

@@ -109,6 +109,23 @@ def describe_own_broker(given: Mapping[str, Any], valid: Mapping[str, Any], wher
         yield f"{name} is hidden, in {where()}: {rule.words}. Write for example `{name}: {json.dumps(rule.example)}`."
 
 
+def describe_login(given: Mapping[str, Any], valid: Mapping[str, Any], where: Where) -> Iterator[str]:
+    """A sentence about an inventory that nobody could use again once root's login is closed."""
+    if valid.get("ssh_root_login_enabled"):
+        return
+    user = given.get("ansible_user")
+    if user == "root":
+        yield (
+            f"ansible_user is root, in {where()}, and root's login is closed: name yourself there and in "
+            "project_admins, and run `make provision LOGIN=root` the first time."
+        )
+    elif given.get("ansible_ssh_user") == "root" and not user and not valid.get("project_admins"):
+        yield (
+            "This run logs in as root, whose login it closes, and nobody else may log in: name yourself in "
+            "project_admins, with your public key."
+        )
+
+
 def describe_unused(given: Mapping[str, Any], valid: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Sentences about services of this inventory that its project would not know how to reach."""
     for service, (name, file) in SERVICES.items():
