@@ -72,7 +72,8 @@ def ssh(host: Any, *options: str) -> list[str]:
     words += shlex.split(values.get("ansible_ssh_common_args", ""))
     if key := values.get("ansible_ssh_private_key_file"):
         words += ["-i", key]
-    return [*words, "-o", f"Port={values.get('ansible_port', 22)}", *options, values["ansible_host"]]
+    # The first value of an option counts.
+    return [*words, *options, "-o", f"Port={values.get('ansible_port', 22)}", values["ansible_host"]]
 
 
 def hang_up(sockets: str) -> None:

@@ -46,27 +46,27 @@ def gets_in(host: Host, *options: str, user: str = "") -> bool:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A key that nobody knows: its file, and its public half."""
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The public half of a key that nobody knows."""
     path = tmp_path_factory.mktemp("stranger") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-    return str(path), path.with_suffix(".pub").read_text().strip()
+    return path.with_suffix(".pub").read_text().strip()
 
 
 def administrators(host: Host, key: str) -> list[dict[str, Any]]:
     return [{"name": inventory.variables(host)["ansible_user"], "keys": [key]}]
 
 
-def test_a_key_that_is_not_the_operator_s_is_taken_back(host: Host, stranger: tuple[str, str]) -> None:
-    done = start(host, "ssh", project_admins=administrators(host, stranger[1])).wait()
+def test_a_key_that_is_not_the_operator_s_is_taken_back(host: Host, stranger: str) -> None:
+    done = start(host, "ssh", project_admins=administrators(host, stranger)).wait()
     assert done.process.returncode != 0
     assert "nobody could log in" in " ".join(done.output.split())
     assert gets_in(host)
-    assert not gets_in(host, "-i", stranger[0], "-o", "IdentitiesOnly=yes")
+    assert stranger not in host.check_output(f"cat ~{inventory.variables(host)['ansible_user']}/.ssh/authorized_keys")
 
 
-def test_a_run_that_dies_before_its_proof_is_taken_back_by_the_host(host: Host, stranger: tuple[str, str]) -> None:
-    killed = start(host, "ssh", project_admins=administrators(host, stranger[1]))
+def test_a_run_that_dies_before_its_proof_is_taken_back_by_the_host(host: Host, stranger: str) -> None:
+    killed = start(host, "ssh", project_admins=administrators(host, stranger))
     killed.reaches("Let them become root")
     killed.kill()
     assert not gets_in(host)
@@ -85,8 +85,8 @@ def root(host: Host) -> Iterator[None]:
     host.check_output(f"mv /root/drop-in {DROP_IN} && rm /root/.ssh/authorized_keys && systemctl reload ssh")
 
 
-def test_root_logs_in_until_somebody_else_can(host: Host, root: None, stranger: tuple[str, str]) -> None:
-    ada = {"project_admins": [{"name": "ada", "keys": [stranger[1]]}], "ansible_user": "ada"}
+def test_root_logs_in_until_somebody_else_can(host: Host, root: None, stranger: str) -> None:
+    ada = {"project_admins": [{"name": "ada", "keys": [stranger]}], "ansible_user": "ada"}
     done = start(host, "ssh", ansible_ssh_user="root", **ada).wait()
     assert done.process.returncode != 0
     assert "ada: Failed to connect" in " ".join(done.output.split())
@@ -123,7 +123,7 @@ def test_the_port_of_the_run_stays_open(host: Host, rules: None) -> None:
     try:
         done = start(host, "firewall_configure,firewall_service", ansible_port=OTHER_PORT).wait()
         assert done.process.returncode == 0, done.output
-        assert gets_in(host, "-p", str(OTHER_PORT), "-o", f"Port={OTHER_PORT}")
+        assert gets_in(host, "-o", f"Port={OTHER_PORT}")
     finally:
         host.check_output(f"rm {other} && systemctl restart ssh")
 
@@ -175,7 +175,7 @@ def test_wrong_keys_are_banned_and_sessions_that_are_open_go_on(host: Host, atta
 def test_who_logs_in_with_a_key_may_mistype_a_name(host: Host) -> None:
     for _ in range(6):
         log_in(host, user="root")
-    address = host.check_output("journalctl -u ssh -g 'Accepted publickey' -n 1 -o cat").split(" from ")[1].split()[0]
+    address = host.check_output("journalctl -u ssh -g '^Accepted publickey' -n 1 -o cat").split(" from ")[1].split()[0]
     assert host.run(f"ssh-address-known {address}").rc == 0
     assert address not in host.check_output("fail2ban-client status sshd")
     assert gets_in(host)
