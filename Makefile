@@ -7,10 +7,28 @@ STATE =
 TAGS =
 LIMIT =
 K =
+REF =
+RELEASE =
+LOGIN =
+BREAKING =
+REVERSE =
+UNCOMMITTED =
+DRIFT =
+JSON =
+YES =
 ifeq ($(origin JOBS),undefined)
-JOBS := $(shell nproc)
+JOBS := $(shell getconf _NPROCESSORS_ONLN)
 endif
 BIN := .venv/bin
+HASH := \#
+# What the shell exports decides nothing, except what only the operator knows.
+OPERATOR = ANSIBLE_VAULT_% ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_BECOME_PASSWORD_FILE ANSIBLE_CONNECTION_PASSWORD_FILE
+unexport $(filter-out $(OPERATOR),$(filter ANSIBLE_%,$(.VARIABLES)))
+unexport BASH_ENV CDPATH PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV
+unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Ansible wants one whose encoding is UTF-8, and that this machine has.
+export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US,C).UTF-8
 INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
 PROCESSES = $(if $(shell echo $(call QUOTED,JOBS) | grep -xE '[1-9][0-9]*'),$(JOBS),$(error JOBS is "$(JOBS)": write how many may run at once, as in JOBS=4))
@@ -37,14 +55,14 @@ PLAY = ANSIBLE_STDOUT_CALLBACK=slipway.host.progress $(BIN)/ansible-playbook -i 
 
 TYPED := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(TYPED),)
-$(shell /usr/bin/python3 tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2)
-$(if $(filter-out 0,$(.SHELLSTATUS)),$(error Nothing was done))
+REFUSED := $(shell /usr/bin/python3 tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2 || echo yes)
+$(if $(REFUSED),$(error Nothing was done))
 endif
 # What another make is to know, its line says.
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: $(shell sed -n 's/^## \([a-z]*\): .*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^$(HASH)$(HASH) \([a-z]*\): .*/\1/p' Makefile)
 
 ##@ Start
 ## help: Show this list
@@ -60,7 +78,7 @@ up:
 	@$(MAKE) --no-print-directory spa
 	@$(LAB) $(BIN)/python -m lab up inventories/local
 	@$(PLAY) ansible/site.yml
-	@$(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='slipway-manage users_load 250' >/dev/null
+	@$(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='/usr/local/bin/slipway-manage users_load 250' >/dev/null
 	@$(BIN)/python tools/welcome.py inventories/local
 
 ## down: Remove that host, its network and its secrets

@@ -3,12 +3,21 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from ansible_collections.slipway.host.plugins.module_utils.release import owner
 
 
 def token(pid: int) -> str:
     return f"{owner.machine()} {pid} {owner.started(pid)}"
+
+
+@pytest.fixture(params=["Linux", "macOS"], autouse=True)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has no /proc."""
+    if request.param == "macOS":
+        monkeypatch.setattr(owner, "PROC", Path("/no/such/folder"))
 
 
 def test_the_owner_is_the_process_behind_the_tasks() -> None:

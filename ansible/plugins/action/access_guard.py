@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -9,6 +10,9 @@ from ansible.plugins.action import ActionBase
 
 # Not over the connection that is open already, which sshd does not ask about again.
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none -o BatchMode=yes -o ConnectTimeout=10"
+
+
+PAUSE_SECONDS = 15
 
 
 class ActionModule(ActionBase):
@@ -23,12 +27,17 @@ class ActionModule(ActionBase):
         if found.get("failed") or self._task.check_mode:
             return found
         if not found["armed"]:
+            self._guard("restored")
             return {"failed": True, "msg": TOO_LATE}
         if not found["differs"]:
             return self._guard("disarmed")
         answers = []
         for user in candidates(self.variables, self._task.args.get("users", [])):
             refusal = self._log_in(user)
+            if refusal and "Permission denied" not in refusal:
+                # Since OpenSSH 9.8, sshd makes an address wait that failed to log in.
+                time.sleep(PAUSE_SECONDS)
+                refusal = self._log_in(user)
             if refusal is None:
                 return {**self._guard("disarmed"), **warning(self.variables, user)}
             answers.append(f"{user or 'the user that ssh chooses'}: {refusal}")

@@ -46,7 +46,8 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
-# What a host with our ban list looks like from an address that it bans.
+# What an address hears that is banned, by the ban list or by sshd itself since OpenSSH 9.8.
+REFUSALS = ("Connection refused", "Not allowed at this time")
 BANNED = (
     "If this worked before, the host may have banned your address: wait for firewall_ban_seconds, an hour unless you "
     "changed it, or type `fail2ban-client unban ADDRESS` on its console."
@@ -178,7 +179,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         self.note("failed")
         sentence = f"Host {result.host.get_name()} cannot be reached: {reason(result.result)}."
-        hint = f" {BANNED}" if "Connection refused" in sentence else ""
+        hint = f" {BANNED}" if any(sign in sentence for sign in REFUSALS) else ""
         self.say(f"\n{wrapped(sentence + hint, '')}\n", "unreachable")
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:

@@ -102,37 +102,40 @@ def bring_back(before: Json) -> None:
     run("systemctl", "try-restart", "fail2ban.service")
 
 
+def read(path: str) -> Json | None:
+    """A snapshot; long after, it says nothing any more."""
+    with contextlib.suppress(OSError, ValueError), open(path) as file:
+        content: Json = json.load(file)
+        return content if time.time() - os.stat(path).st_mtime < LIFETIME_SECONDS else None
+    return None
+
+
 class Guard:
     """The snapshot of a change that is not proven yet, and the timer that brings it back."""
 
     def __init__(self, folder: str = "/var/lib/slipway-access", units: str = "/etc/systemd/system") -> None:
         self.folder, self.units = folder, units
         self.path = os.path.join(folder, "before.json")
-        # There when no proof came in time.
-        self.late = os.path.join(folder, "late")
+        # The same, once no proof came in time.
+        self.late = os.path.join(folder, "late.json")
 
     @property
     def timer(self) -> str:
         return "slipway-access.timer"
 
     def before(self) -> Json | None:
-        """What a change that is not proven yet began with; long after, it says nothing any more."""
-        with contextlib.suppress(OSError, ValueError), open(self.path) as file:
-            content: Json = json.load(file)
-            return content if time.time() - os.stat(self.path).st_mtime < LIFETIME_SECONDS else None
-        return None
+        """What a change that is not proven yet began with."""
+        return read(self.path)
 
     def arm(self, program: str, users: list[str], seconds: int) -> None:
         """Remember what is now, unless an unproven change has done so, and start the timer anew."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        # More than once, since a slow run may still be changing things.
-        moments = [f"OnActiveSec={seconds + later}" for later in (0, 15, 30, 60, 120)]
         root = [0, 0] if os.geteuid() == 0 else [os.geteuid(), os.getegid()]
         script = os.path.join(self.folder, "restore.py")
         texts = {
             script: program,
             f"{self.units}/slipway-access.service": SERVICE.format(script=script, before=self.path),
-            f"{self.units}/{self.timer}": TIMER.format(moments="\n".join(moments)),
+            f"{self.units}/{self.timer}": TIMER.format(seconds=seconds),
         }
         for path, text in texts.items():
             write(path, text.encode(), 0o644, root)
@@ -154,7 +157,7 @@ class Guard:
 
     def is_armed(self) -> bool:
         """Whether the change is still waiting for its proof: not proven, and not brought back."""
-        return self.before() is not None and not os.path.exists(self.late)
+        return self.before() is not None
 
     def is_changed(self) -> bool:
         before = self.before()
@@ -164,15 +167,14 @@ class Guard:
         self.forget(self.path)
         run("systemctl", "stop", self.timer)
 
-    def restore(self) -> bool:
-        """Bring back what was, if anything differs; else there is nothing left to guard."""
-        before = self.before()
-        if before is None or not differs(before):
-            self.disarm()
-            return False
-        bring_back(before)
-        with open(self.late, "w"):
-            return True
+    def restore(self) -> None:
+        """Bring back what was before a change that nobody proved, also when a slow run has gone on after that."""
+        before = self.before() or read(self.late)
+        if before is not None and differs(before):
+            bring_back(before)
+        if self.is_armed():
+            os.replace(self.path, self.late)
+        run("systemctl", "stop", self.timer)
 
 
 SERVICE = """\
@@ -192,7 +194,7 @@ TIMER = """\
 Description=Wait for a login that proves a change of who may log in
 
 [Timer]
-{moments}
+OnActiveSec={seconds}
 AccuracySec=1
 """
 

@@ -13,7 +13,7 @@ module: access_guard
 short_description: Bring back who could log in to a host, unless a new login proves that a change is good
 description:
   - Before a change of sshd, keys, sudo or the firewall, C(armed) remembers them and starts a timer on the host. The
-    timer brings them back after O(seconds), also when the controller has died, and again until nothing differs.
+    timer brings them back after O(seconds), also when the controller has died.
   - After the change, C(proven) opens a new connection as whoever the next run will log in as, and becomes root. Then
     the change stays. When no login succeeds, what was is brought back at once and the task fails with the reason.
   - Where nothing has changed, no connection is opened.
@@ -42,7 +42,6 @@ def main() -> None:
             guard.disarm()
         elif state == "restored":
             guard.restore()
-            guard.disarm()
         module.exit_json(changed=state == "restored", differs=guard.is_changed(), armed=guard.is_armed())
     except OSError as problem:
         module.fail_json(msg=f"{problem.strerror or problem}: {problem.filename or guard.folder}.")

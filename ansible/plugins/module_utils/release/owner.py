@@ -6,20 +6,27 @@ import contextlib
 import getpass
 import os
 import socket
+import subprocess
 from pathlib import Path
+
+PROC = Path("/proc")
 
 
 def started(pid: int | str) -> str | None:
     """What tells a process from a later one with its number; None when there is none."""
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return None
+    if PROC.is_dir():
+        with contextlib.suppress(OSError, IndexError):
+            return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+        return None
+    # macOS, where a live run must not be taken for a dead one either.
+    answer = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "_".join(answer.stdout.split()) or None
 
 
 def machine() -> str:
     """This machine since its start, as far as its processes see each other."""
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
     return socket.gethostname()
 

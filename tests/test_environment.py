@@ -1,0 +1,90 @@
+"""What the shell exports decides nothing about what `make` runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from repository import ROOT
+
+HOSTILE = {
+    "ANSIBLE_CONFIG": "/dev/null",
+    "ANSIBLE_ROLES_PATH": "/no/such/folder",
+    "ANSIBLE_STDOUT_CALLBACK": "minimal",
+    "ANSIBLE_LIBRARY": "/no/such/folder",
+    "CDPATH": "/",
+    "GIT_DIR": "/no/such/folder",
+    "LC_ALL": "POSIX",
+    "PYTHONPATH": "/no/such/folder",
+    "PYTHONWARNINGS": "error",
+    "REF": "a-branch-of-somebody-else",
+    "YES": "yes",
+}
+# What no Debian has, and what only Debian has, must not be needed to change other machines.
+PROGRAMS = ("git", "ssh", "make", "sh", "awk", "cmp", "df", "getconf", "grep", "sed", "tr", "uname", "cat", "dirname")
+
+
+def printed(folder: Path, *words: str, **environment: str) -> str:
+    """What the recipe prints whose program is `env`."""
+    makefile = (ROOT / "Makefile").read_text()
+    shown = re.sub(r"(?m)^help:\n(\t.*\n)+", 'help:\n\t@env; echo "REF is $(REF), YES is $(YES)"\n', makefile)
+    (folder / "Makefile").write_text(shown)
+    shutil.copytree(ROOT / "tools", folder / "tools", dirs_exist_ok=True)
+    (folder / "roles").symlink_to(ROOT / "roles")
+    command = ["make", "--no-print-directory", "help", *words]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_what_the_shell_exports_reaches_nothing(tmp_path: Path) -> None:
+    lines = printed(tmp_path, **HOSTILE).splitlines()
+    assert not {f"{name}={value}" for name, value in HOSTILE.items()} & set(lines)
+    assert f"ANSIBLE_CONFIG={tmp_path}/ansible.cfg" in lines
+    assert "REF is , YES is " in lines
+
+
+@pytest.mark.parametrize("name", ["ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_PRIVATE_KEY_FILE", "SSH_AUTH_SOCK"])
+def test_what_only_the_operator_knows_is_handed_over(tmp_path: Path, name: str) -> None:
+    assert f"{name}=/home/ada/file" in printed(tmp_path, **{name: "/home/ada/file"}).splitlines()
+
+
+def install(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    """Ask tools/install.sh for `what` on a machine without apt, as somebody who is not root."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in PROGRAMS:
+        program = shutil.which(name)
+        assert program, name
+        (programs / name).symlink_to(program)
+    (programs / "id").write_text("#!/bin/sh\necho 1000\n")
+    (programs / "id").chmod(0o755)
+    for name in ("tools", "tests", "ansible"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("tests/requirements.txt", "ansible/collections.txt"):
+        target = folder / ".venv" / {"tests": ".requirements", "ansible": ".collections"}[name.split("/")[0]]
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    script = (ROOT / "tools/install.sh").read_text().replace('cd "$(dirname "$0")/.."', f"cd {folder}")
+    return subprocess.run(
+        ["/bin/sh", "-c", script, "install.sh", *what.split()],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("what", ["", "pytest"])
+def test_changing_other_machines_needs_neither_debian_nor_root(tmp_path: Path, what: str) -> None:
+    done = install(tmp_path, what)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_starting_hosts_here_needs_debian(tmp_path: Path) -> None:
+    assert "This is not Debian or Ubuntu" in install(tmp_path, "hosts").stderr
