@@ -9,7 +9,7 @@ STEP says which, `python django_release.py` runs in the project's folder, as the
     reversible  whether TARGETS ("app=migration ...") can be reversed
     reverse     reverse to TARGETS
 
-LINTER is a folder with django-migration-linter, LINTED_APPS the apps of the release that runs.
+SQUAWK is what judges SQL, LINTED_APPS the apps of the release that runs.
 Only PostgreSQL knows the advisory lock that keeps two runs apart; any other database migrates without.
 """
 
@@ -28,6 +28,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from migration_lint import label, lint
 
 Json = dict[str, Any]
 LOCK = zlib.crc32(b"django-migrations")
@@ -51,10 +53,6 @@ def key(migration: tuple[str, str]) -> str:
     return ".".join(migration)
 
 
-def label(migration: Any) -> str:
-    return f"{migration.app_label}.{migration.name}"
-
-
 def executor() -> Any:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
@@ -73,24 +71,6 @@ def all_migrations(loader: Any) -> list[str]:
     return sorted(key(migration) for migration in {*loader.disk_migrations, *squashed})
 
 
-def lint(migrations: list[Any]) -> list[dict[str, str]]:
-    """What of these would break the release that runs until the switch: those of apps that it has."""
-    apps = os.environ.get("LINTED_APPS", "").split()
-    migrations = [migration for migration in migrations if migration.app_label in apps]
-    if not migrations:
-        return []
-    from django_migration_linter.migration_linter import MigrationLinter
-    from django_migration_linter.sql_analyser import analyse_sql_statements
-
-    linter = MigrationLinter(path=".", no_cache=True)
-    findings: list[dict[str, str]] = []
-    for migration in migrations:
-        statements = linter.get_sql(migration.app_label, migration.name)
-        errors, _, _ = analyse_sql_statements(linter.sql_analyser_class, statements)
-        findings += [{"migration": label(migration), "text": error.message} for error in errors]
-    return findings
-
-
 def plan() -> Json:
     from django.apps import apps
 
@@ -98,7 +78,7 @@ def plan() -> Json:
     todo = pending(state)
     return {
         "pending": [label(migration) for migration in todo],
-        "findings": lint(todo),
+        "findings": lint(state, todo),
         "applied": sorted(map(key, state.loader.applied_migrations)),
         "migrations": all_migrations(state.loader),
         "leaves": dict(state.loader.graph.leaf_nodes()),
@@ -308,8 +288,6 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.path.insert(0, os.getcwd())
-    # Last, so that the release's own packages win.
-    sys.path.append(os.environ.get("LINTER", ""))
     import django
 
     try:
