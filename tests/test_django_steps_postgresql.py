@@ -126,6 +126,7 @@ FIELD = 'AddIndexConcurrently("item", models.Index(fields=["price"], name="goods
 CONCURRENT = "CREATE INDEX CONCURRENTLY goods_price ON goods_item (price)"
 # Who reads alone does not keep an index from being built.
 WRITES = "LOCK TABLE goods_item IN ROW EXCLUSIVE MODE"
+UNIQUE = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS goods_price ON goods_item (price)"
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('goods_price')"
 
 
@@ -158,6 +159,18 @@ def test_an_index_that_an_earlier_try_left_is_made_again(
     assert psql(server, VALID) == "f"
     indexed.take("migrate")
     assert "Removing the index public.goods_price, which an earlier try left" in indexed.output
+    assert psql(server, VALID) == "t"
+
+
+def test_an_index_that_cannot_be_built_is_named_and_made_later(project: DjangoProject, server: list[str]) -> None:
+    project.take("migrate")
+    project.migration("0003_index", f'migrations.RunSQL("{UNIQUE}")', after="0002_add", atomic=False)
+    psql(server, "INSERT INTO goods_item (name, price) VALUES ('a', 1), ('b', 1)")
+    with pytest.raises(Refused, match=r"failed\. It left .*so does `DROP INDEX CONCURRENTLY public\.goods_price`"):
+        project.take("migrate")
+    assert psql(server, VALID) == "f"
+    psql(server, "UPDATE goods_item SET price = id")
+    project.take("migrate")
     assert psql(server, VALID) == "t"
 
 

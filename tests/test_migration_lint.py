@@ -155,5 +155,5 @@ def test_what_cannot_be_judged_is_said(project: DjangoProject) -> None:
     assert not finding["refused"]
 
 
-def test_where_no_release_runs_nothing_is_judged(project: DjangoProject) -> None:
-    assert judged(project, INDEX, LINTED_APPS="") == []
+def test_where_no_release_runs_nothing_is_judged(large: DjangoProject) -> None:
+    assert judged(large, INDEX, LINTED_APPS="") == []

@@ -212,7 +212,9 @@ def test_a_migration_that_waits_for_a_lock_in_vain_does_not_stop_the_site(base: 
             slowest = max(slowest, time.monotonic() - began)
         running.wait()
     assert running.process.returncode != 0
-    assert "did not get the lock it needs in 2 attempts" in " ".join(running.output.split())
+    output = " ".join(running.output.split())
+    assert "did not get the lock it needs in 2 attempts" in output
+    assert "waited for session" in output
     # Requests stood behind the migration for as long as it may wait, and no longer.
     assert 0.5 < slowest < 5
     base.require(before, kind="deploy", result="failed")

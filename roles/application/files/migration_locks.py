@@ -28,8 +28,9 @@ LOOK_SECONDS = 0.25
 LOCKED = "LockNotAvailable"
 SESSION_NAME = "migration of a release"
 INDEX = re.compile(
-    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(IF\s+NOT\s+EXISTS\s+)?({NAME})\s+ON\b", re.IGNORECASE
+    rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})\s+ON\b", re.IGNORECASE
 )
+IF_NOT_EXISTS = re.compile(r"\bCONCURRENTLY\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 SESSION = """
     SELECT usename, application_name, state, query,
         extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start))::int
@@ -68,7 +69,9 @@ def session(database: Database, pid: int) -> str:
     for user, program, state, query, age in database.rows(SESSION, pid):
         about = ", ".join(filter(None, [f"user {user}" if user else "", program, state])) or "of another user"
         since = "" if age is None else f" for {age} s"
-        return f"session {pid} ({about}{since}): {shown(query or 'unknown', 200)}"
+        if query == "<insufficient privilege>":
+            return f"session {pid} ({about}), of which only PostgreSQL's superuser sees more"
+        return f"session {pid} ({about}{since}): {shown(query or '', 200)}"
     return f"session {pid}"
 
 
@@ -150,6 +153,12 @@ def run(holder: Any, command: list[str]) -> None:
     raise Refused(f"A migration did not get the lock it needs in {attempts} attempts. {reason}")
 
 
+def leftovers(holder: Any, statement: Statement) -> list[Any]:
+    """The index that a statement would create, if it is there: its name, whether it is valid, and who builds it."""
+    found = INDEX.match(statement.text)
+    return Database(holder).rows(LEFTOVER, statement.table or "", unquoted(found[1])) if found else []
+
+
 def drop(holder: Any, name: str) -> None:
     from django.db import DatabaseError
 
@@ -168,12 +177,10 @@ def drop(holder: Any, name: str) -> None:
 
 def clear(holder: Any, migration: Any, statement: Statement) -> None:
     """Remove the index that an earlier try of a statement left, where it is not valid; refuse what cannot go."""
-    found = INDEX.match(statement.text)
-    rows = Database(holder).rows(LEFTOVER, statement.table or "", unquoted(found[2])) if found else []
-    for name, is_valid, builder in rows:
+    for name, is_valid, builder in leftovers(holder, statement):
         if builder:
             raise Refused(f"The index {name} is being built by session {builder}: wait for it, or end that session.")
-        if is_valid and found and not found[1]:
+        if is_valid and not IF_NOT_EXISTS.search(statement.text):
             raise Refused(
                 f"The index {name} is there, but {label(migration)}, which creates it, is not recorded. If it is as "
                 f"wanted, record that with `manage.py migrate {migration.app_label} {migration.name} --fake`; "
@@ -188,10 +195,17 @@ def run_concurrently(holder: Any, migration: Any, command: list[str], statements
     for statement in statements:
         clear(holder, migration, statement)
     code, said, reason = watched(holder, command, LOCK_WAIT_SECONDS)
-    if code and LOCKED not in said:
-        raise Refused(f"`{' '.join(command)}` failed.")
-    if code:
-        raise Refused(f"A migration did not get the lock it needs in {LOCK_WAIT_SECONDS} s. {reason}")
+    if code == 0:
+        return
+    left = [name for each in statements for name, is_valid, _ in leftovers(holder, each) if not is_valid]
+    about = "".join(
+        f" It left the index {name}, which is not valid and costs time: the next try removes it, and so does "
+        f"`DROP INDEX CONCURRENTLY {name}`."
+        for name in left
+    )
+    if LOCKED in said:
+        raise Refused(f"A migration did not get the lock it needs in {LOCK_WAIT_SECONDS} s. {reason}{about}")
+    raise Refused(f"`{' '.join(command)}` failed.{about}")
 
 
 def concurrent(executor: Any, migration: Any, backwards: bool) -> list[Statement]:
