@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -68,6 +69,8 @@ class DjangoProject:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
+        # Two texts of one length within a second are one to Python.
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
     def set(self, line: str) -> None:
         """The usual settings, and a line behind them."""

@@ -100,6 +100,17 @@ def test_not_null_is_safe_where_an_earlier_release_validated_it(large: DjangoPro
     assert judged(large, 'migrations.AlterField("item", "price", models.IntegerField())') == []
 
 
+@pytest.mark.parametrize("data", ["migrations.RunPython(print)", 'migrations.RunSQL("DELETE FROM goods_item")'])
+def test_data_behind_a_change_of_a_large_table_is_refused(large: DjangoProject, data: str) -> None:
+    column = ADD.replace("price", "size")
+    (finding,) = judged(large, f"{column}, {data}")
+    assert finding["text"].startswith('goods.0003_next: changes "goods_item", with 10')
+    assert finding["text"].endswith("make two migrations of it.")
+    assert finding["refused"]
+    assert judged(large, column, data) == []
+    assert judged(large, f"{data}, {column}") == []
+
+
 def test_an_index_with_concurrently_is_not_refused(large: DjangoProject) -> None:
     operation = INDEX.replace("migrations.AddIndex", "AddIndexConcurrently")
     assert judged(large, operation, atomic=False) == []
@@ -136,9 +147,10 @@ def test_what_breaks_the_running_release_is_refused_at_any_size(
     assert finding["refused"]
 
 
-def test_what_cannot_be_tried_again_is_refused(project: DjangoProject) -> None:
+@pytest.mark.parametrize("first", [ADD.replace("price", "size"), "migrations.RunPython(print)"])
+def test_what_cannot_be_tried_again_is_refused(project: DjangoProject, first: str) -> None:
     project.take("migrate")
-    operations = f"{ADD.replace('price', 'size')}, {INDEX.replace('migrations.AddIndex', 'AddIndexConcurrently')}"
+    operations = f"{first}, {INDEX.replace('migrations.AddIndex', 'AddIndexConcurrently')}"
     (finding,) = judged(project, operations, atomic=False)
     assert "goods.0003_next: has atomic = False and several statements" in finding["text"]
     assert finding["refused"]

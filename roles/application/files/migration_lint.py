@@ -63,6 +63,10 @@ TABLE = re.compile(
 )
 COLUMN = re.compile(rf"\b(ADD|ALTER|DROP|RENAME)\s+COLUMN\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?({NAME})", re.IGNORECASE)
 NEW_TYPE = re.compile(r"\bTYPE\s+([a-z ]+?)\s*(?:\(([\d, ]+)\))?\s*(?:USING\b.*)?;?\s*$", re.IGNORECASE | re.DOTALL)
+# As Django writes an operation of Python code, in place of its SQL.
+PYTHON = "-- THIS OPERATION CANNOT BE WRITTEN AS SQL"
+COMMENT = re.compile("--")
+DATA = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 INTEGERS = ("smallint", "integer", "bigint")
 
@@ -112,11 +116,11 @@ class Statement:
 
 
 def sql(loader: Any, migration: Any, backwards: bool = False) -> list[str]:
-    """The statements of a migration, as far as they can be told before it runs."""
+    """The statements of a migration, as far as they can be told before it runs; PYTHON where that is code."""
     import sqlparse
 
     collected = loader.collect_sql([(migration, backwards)])
-    entries = [text for text in collected if not all(line.startswith("--") for line in text.splitlines())]
+    entries = [text for text in collected if text == PYTHON or not all(map(COMMENT.match, text.splitlines()))]
     return [text for entry in entries for text in sqlparse.split(entry) if text.strip(" ;\n")]
 
 
@@ -233,12 +237,31 @@ def run_squawk(migrations: list[tuple[bool, list[Statement]]], version: str) -> 
 
 def unrepeatable(migration: Any, statements: list[Statement]) -> Iterator[dict[str, Any]]:
     """One that cannot be tried again when it ends in the middle, as it does when it waits for a lock in vain."""
-    if not migration.atomic and len(statements) > 1 and not all(CONCURRENTLY.search(each.text) for each in statements):
+    is_told = any(each.text != PYTHON for each in statements)
+    is_concurrent = all(CONCURRENTLY.search(each.text) for each in statements)
+    if not migration.atomic and len(statements) > 1 and is_told and not is_concurrent:
         text = (
             "has atomic = False and several statements, so it cannot be tried again when it ends in the middle: "
             "make a migration of each, with atomic = False only where it says CONCURRENTLY"
         )
         yield {"text": f"{label(migration)}: {text}.", "refused": True}
+
+
+def held(database: Database, statements: list[Statement]) -> Iterator[dict[str, Any]]:
+    """A transaction that changes a table and goes on with data, until which all who use the table wait."""
+    changed: dict[str, int] = {}
+    for statement in statements:
+        if changed and (statement.text == PYTHON or DATA.match(statement.text)):
+            table, largest = max(changed.items(), key=lambda item: item[1])
+            text = (
+                f"changes {table}, with {largest // 2**20} MiB in it, and then data in one transaction, so all who use "
+                "the table wait until that is done: make two migrations of it"
+            )
+            yield {"text": f"{statement.migration}: {text}.", "refused": largest >= REFUSED_BYTES}
+            return
+        size = database.size(statement.table) if statement.table else None
+        if statement.table and size is not None and size >= NOTED_BYTES:
+            changed[statement.table] = size
 
 
 def note(text: str) -> dict[str, Any]:
@@ -253,7 +276,7 @@ def lint(executor: Any, migrations: list[Any]) -> list[dict[str, Any]]:
         return []
     if connection.vendor != "postgresql":
         return [note(f"Migrations are not judged: only those of PostgreSQL can be, and this is {connection.vendor}.")]
-    findings: list[dict[str, Any]] = []
+    database, findings = Database(connection), list[dict[str, Any]]()
     told: list[tuple[bool, list[Statement]]] = []
     for migration in migrations:
         try:
@@ -266,13 +289,15 @@ def lint(executor: Any, migrations: list[Any]) -> list[dict[str, Any]]:
         told.append((migration.atomic, statements))
         if migration.app_label in apps:
             findings += unrepeatable(migration, statements)
+        if migration.atomic:
+            findings += held(database, statements)
     everything = [statement for _, statements in told for statement in statements]
     version = "{}.{}".format(*divmod(connection.pg_version, 10000))
     try:
         found = run_squawk(told, version)
     except (OSError, ValueError) as error:
         return [*findings, note(f"Migrations are not judged: squawk did not run ({error}).")]
-    judge = Judge(Database(connection), apps)
+    judge = Judge(database, apps)
     for position, statement in enumerate(everything):
         rules = [rule for each, rule in found if each is statement]
         findings += judge.findings(rules, statement, everything[:position])
