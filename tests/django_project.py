@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -13,7 +14,7 @@ from repository import ROOT
 PYTHON = ROOT / ".cache/app/bin/python"
 DRIVER = ROOT / "roles/application/files/django_release.py"
 # Where `tools/install.sh` installs what the role installs on a host.
-LINTER = next(iter(ROOT.glob(".cache/uv/lib/python3*/site-packages")), Path("missing"))
+SQUAWK = ROOT / ".cache/uv/bin/squawk"
 SETTINGS = """
     import json, os
     print("Settings are read.")
@@ -27,9 +28,11 @@ SETTINGS = """
     DATABASES = {"default": json.loads(os.environ["DATABASE"])}
 """
 MIGRATION = """
+    from django.contrib.postgres.operations import *
     from django.db import migrations, models
 
     class Migration(migrations.Migration):
+        atomic = {atomic}
         initial = {initial}
         dependencies = {dependencies}
         operations = [{operation}]
@@ -66,14 +69,17 @@ class DjangoProject:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
+        # Two texts of one length within a second are one to Python.
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
     def set(self, line: str) -> None:
         """The usual settings, and a line behind them."""
         self.write("shop_settings.py", f"{textwrap.dedent(SETTINGS)}{line}\n")
 
-    def migration(self, name: str, operation: str, after: str | None = None) -> None:
+    def migration(self, name: str, operation: str, after: str | None = None, atomic: bool = True) -> None:
         dependencies = [("goods", after)] if after else []
-        text = MIGRATION.format(initial=after is None, dependencies=dependencies, operation=operation)
+        values = {"initial": after is None, "dependencies": dependencies, "atomic": atomic}
+        text = MIGRATION.format(operation=operation, **values)
         self.write(f"goods/migrations/{name}.py", text)
 
     def take(self, step: str, **settings: str) -> dict[str, Any]:
@@ -86,7 +92,7 @@ class DjangoProject:
             "PROJECT_DOMAIN": "shop.example",
             "PROJECT_ROOT": str(self.root),
             "STATIC_FOLDER": "staticfiles",
-            "LINTER": str(LINTER),
+            "SQUAWK": str(SQUAWK),
             **settings,
         }
         done = subprocess.run(

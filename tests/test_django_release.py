@@ -6,6 +6,7 @@ from pathlib import Path
 
 import django_release
 import pytest
+from migration_locks import Refused
 
 
 @pytest.fixture
@@ -34,5 +35,5 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     ],
 )
 def test_why_settings_cannot_be_imported_is_told(settings: Callable[[str], None], text: str, sentence: str) -> None:
-    with pytest.raises(django_release.Refused, match=sentence):
+    with pytest.raises(Refused, match=sentence):
         settings(text)

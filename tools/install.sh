@@ -99,18 +99,26 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
+# What builds releases on hosts makes the virtual environments here, and tests run it.
+builders() {
+    cmp -s roles/release/files/tools.txt .cache/uv/.requirements && return
+    log=$(mktemp)
+    {
+        /usr/bin/python3 -m venv --clear .cache/uv &&
+            .cache/uv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+                --requirement roles/release/files/tools.txt
+    } >"$log" 2>&1 || refuse "The tools that build releases could not be installed; is there a network? $(tail -1 "$log")"
+    cp roles/release/files/tools.txt .cache/uv/.requirements
+    rm -f "$log"
+}
+
 # Build the virtual environment $1 from the compiled requirements $2, if it is not of them already.
 environment() {
     cmp -s "$2" "$1/.requirements" && return
     echo "Installing Python packages into $1"
     log=$(mktemp)
     {
-        { [ -x .cache/uv/bin/uv ] || {
-            /usr/bin/python3 -m venv .cache/uv &&
-                .cache/uv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-                    --requirement roles/release/files/tools.txt
-        }; } &&
-            .cache/uv/bin/uv venv --quiet --clear --python "$python" "$1" &&
+        .cache/uv/bin/uv venv --quiet --clear --python "$python" "$1" &&
             .cache/uv/bin/uv pip sync --quiet --require-hashes --python "$1/bin/python" "$2"
     } >"$log" 2>&1 || refuse "The packages of $2 could not be installed; is there a network? $(tail -1 "$log")"
     cp "$2" "$1/.requirements"
@@ -137,6 +145,7 @@ collections() {
 export UV_SYSTEM_CERTS=1
 # The system's own Python where it is new enough; Ubuntu 22.04's is not, and uv fetches one.
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || python='>=3.11,<3.15'
+builders
 case "${1:-}" in
 spa) environment .cache/node ansible/node.txt ;;
 "" | hosts)

@@ -9,50 +9,31 @@ STEP says which, `python django_release.py` runs in the project's folder, as the
     reversible  whether TARGETS ("app=migration ...") can be reversed
     reverse     reverse to TARGETS
 
-LINTER is a folder with django-migration-linter, LINTED_APPS the apps of the release that runs.
-Only PostgreSQL knows the advisory lock that keeps two runs apart; any other database migrates without.
+SQUAWK is what judges SQL, LINTED_APPS the apps of the release that runs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import logging
 import os
-import subprocess
 import sys
-import time
 import traceback
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from migration_lint import label, lint
+from migration_locks import Refused, alone, apply, manage
+
 Json = dict[str, Any]
-LOCK = zlib.crc32(b"django-migrations")
-LOCK_WAIT_SECONDS = 600
-PAUSE_SECONDS = 3
 # Strict-Transport-Security and the way from HTTP to HTTPS.
 PROXY_DOES = ("security.W004", "security.W008")
-# As psycopg names what PostgreSQL's lock_timeout raises.
-LOCKED = "LockNotAvailable"
-
-
-class Refused(Exception):
-    """Why the step is not taken."""
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def key(migration: tuple[str, str]) -> str:
     return ".".join(migration)
-
-
-def label(migration: Any) -> str:
-    return f"{migration.app_label}.{migration.name}"
 
 
 def executor() -> Any:
@@ -73,24 +54,6 @@ def all_migrations(loader: Any) -> list[str]:
     return sorted(key(migration) for migration in {*loader.disk_migrations, *squashed})
 
 
-def lint(migrations: list[Any]) -> list[dict[str, str]]:
-    """What of these would break the release that runs until the switch: those of apps that it has."""
-    apps = os.environ.get("LINTED_APPS", "").split()
-    migrations = [migration for migration in migrations if migration.app_label in apps]
-    if not migrations:
-        return []
-    from django_migration_linter.migration_linter import MigrationLinter
-    from django_migration_linter.sql_analyser import analyse_sql_statements
-
-    linter = MigrationLinter(path=".", no_cache=True)
-    findings: list[dict[str, str]] = []
-    for migration in migrations:
-        statements = linter.get_sql(migration.app_label, migration.name)
-        errors, _, _ = analyse_sql_statements(linter.sql_analyser_class, statements)
-        findings += [{"migration": label(migration), "text": error.message} for error in errors]
-    return findings
-
-
 def plan() -> Json:
     from django.apps import apps
 
@@ -98,7 +61,7 @@ def plan() -> Json:
     todo = pending(state)
     return {
         "pending": [label(migration) for migration in todo],
-        "findings": lint(todo),
+        "findings": lint(state, todo),
         "applied": sorted(map(key, state.loader.applied_migrations)),
         "migrations": all_migrations(state.loader),
         "leaves": dict(state.loader.graph.leaf_nodes()),
@@ -175,58 +138,15 @@ def build() -> Json:
     return check()
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Hold the database's lock for migrations on a connection of its own."""
-    from django.db import connections
-
-    holder = connections.create_connection("default")
-    if holder.vendor != "postgresql":
-        yield
-        return
-    deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    try:
-        with holder.cursor() as cursor:
-            while True:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-                if cursor.fetchone()[0]:
-                    break
-                if time.monotonic() > deadline:
-                    raise Refused("Another run migrates this database: wait for it, or look at pg_locks.")
-                say("Another run migrates this database; waiting.")
-                time.sleep(PAUSE_SECONDS)
-        yield
-    finally:
-        holder.close()
-
-
-def migrate_patiently(command: list[str]) -> None:
-    """Run a command that migrates, again when it could not get a lock in time: it must not queue up in front of the
-    requests that use the table."""
-    attempts = int(os.environ.get("ATTEMPTS", "5"))
-    for attempt in range(1, attempts + 1):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        say((done.stdout + done.stderr).rstrip())
-        if done.returncode == 0:
-            return
-        if LOCKED not in done.stderr:
-            raise Refused(f"`{' '.join(command)}` failed.")
-        if attempt < attempts:
-            say(f"A migration waited for a lock in vain; attempt {attempt} of {attempts}.")
-            time.sleep(PAUSE_SECONDS)
-    raise Refused(
-        f"A migration did not get the lock it needs in {attempts} attempts. Something holds the table for long: "
-        "look at pg_stat_activity, or try at a quieter time."
-    )
-
-
 def migrate() -> Json:
-    with alone():
-        names = [label(migration) for migration in pending(executor())]
-        if names:
+    with alone() as holder:
+        state = executor()
+        todo = pending(state)
+        if todo:
             own = Path("bin/release")
-            migrate_patiently([str(own)] if own.exists() else [sys.executable, "manage.py", "migrate", "--noinput"])
-    return {"applied": names}
+            command = [str(own)] if own.exists() else manage()
+            apply(holder, state, [(migration, False) for migration in todo], [command])
+    return {"applied": [label(migration) for migration in todo]}
 
 
 def targets() -> list[tuple[str, str | None]]:
@@ -244,10 +164,11 @@ def reversible() -> Json:
 
 
 def reverse() -> Json:
-    with alone():
+    with alone() as holder:
         answer = reversible()
-        for app, name in targets():
-            migrate_patiently([sys.executable, "manage.py", "migrate", "--noinput", app, name or "zero"])
+        state = executor()
+        commands = [manage(app, name or "zero") for app, name in targets()]
+        apply(holder, state, state.migration_plan(targets()), commands)
     return answer
 
 
@@ -308,8 +229,6 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.path.insert(0, os.getcwd())
-    # Last, so that the release's own packages win.
-    sys.path.append(os.environ.get("LINTER", ""))
     import django
 
     try:

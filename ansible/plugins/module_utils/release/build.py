@@ -26,8 +26,10 @@ def build(host: Host, request: Request) -> Json:
     is_new = host.builds.manifest(release) is None
     requirements: str | None = None
     warnings: list[str] = []
+    tools = Tools(host.project.root, Log(host.project.root, attempt["id"]))
+    if attempt["kind"] != "rollback":
+        tools.equip("tools", request.tools_requirements)
     if is_new:
-        tools = Tools(host.project.root, Log(host.project.root, attempt["id"]))
         requirements, warnings = host.builds.build(tools, release, request)
     host.frontends.place(request.frontends, environment)
     host.slots.prepare(slot, release, environment, host.frontends.folder(environment))
@@ -52,13 +54,14 @@ def build(host: Host, request: Request) -> Json:
     }
 
 
-def require_harmless(findings: list[dict[str, str]], are_accepted: bool) -> None:
-    if findings and not are_accepted:
+def require_harmless(findings: list[Json], are_accepted: bool) -> None:
+    refused = [finding["text"] for finding in findings if finding["refused"]]
+    if refused and not are_accepted:
         raise UserError(
-            "A migration would break the release that runs until the switch:\n"
-            + "\n".join(f"{finding['migration']}: {finding['text']}" for finding in findings)
-            + "\nMake two releases of it (first stop using it, then remove it; first a default, then the rest), "
-            "or accept some errors: release_breaking_migrations_enabled=true (`make deploy BREAKING=yes`)."
+            "A migration would break the release that runs until the switch, or stop what it writes:\n"
+            + "\n".join(refused)
+            + "\nWrite it as proposed, or accept some errors: release_breaking_migrations_enabled=true "
+            "(`make deploy BREAKING=yes`)."
         )
 
 
@@ -102,7 +105,7 @@ def summary(plan: Json, reverse: list[list[str]], packages_change: bool = False)
     lines = [f"  migrates {name}" for name in pending[:SHOWN]]
     if len(pending) > SHOWN:
         lines.append(f"  and {len(pending) - SHOWN} more")
-    lines += [f"  may break the running release: {each['migration']}: {each['text']}" for each in plan["findings"]]
+    lines += [f"  {'needs BREAKING=yes' if each['refused'] else 'note'}: {each['text']}" for each in plan["findings"]]
     lines += [f"  reverses {app} to {name}" for app, name in reverse]
     if packages_change:
         lines.append("  Packages change too; their own migrations are not in this list.")

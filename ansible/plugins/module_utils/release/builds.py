@@ -97,7 +97,6 @@ class Builds:
             raise UserError(
                 f"The release has no {requirements_file}: commit it, or name another in application_requirements_file."
             )
-        tools.equip("tools", request.tools_requirements)
         if kinds.kind(requirements_file) == "poetry":
             tools.equip("poetry", request.poetry_requirements)
         requirements, warnings = kinds.resolve(tools, folder, requirements_file)

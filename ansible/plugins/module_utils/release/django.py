@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import subprocess
@@ -69,7 +68,7 @@ class Django:
         serving = self.builds.manifest(self.slots.serving_release()) or {}
         return {
             "PGOPTIONS": f"-c lock_timeout={self.project.lock_timeout_seconds * 1000}",
-            "LINTER": (glob.glob(f"{self.project.root}/tools/lib/python*/site-packages") or [""])[0],
+            "SQUAWK": f"{self.project.root}/tools/bin/squawk",
             "LINTED_APPS": " ".join(serving.get("apps", [])),
             "PROJECT_DOMAIN": self.project.health_host,
             "PROJECT_ROOT": self.project.root,
