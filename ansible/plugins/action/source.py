@@ -22,6 +22,7 @@ from ansible_collections.slipway.host.plugins.module_utils.errors import UserErr
 from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login
 from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
 from ansible_collections.slipway.host.plugins.plugin_utils.archives import CACHE, is_packed
+from ansible_collections.slipway.host.plugins.plugin_utils.pythons import wanted
 from ansible_collections.slipway.host.plugins.plugin_utils.trees import collect, content, require_committed_submodules
 
 # What is taken along of the folder above the project's in which its requirements lie.
@@ -183,7 +184,8 @@ def resolve(
 ) -> dict[str, Any]:
     found = locate(cache, checkout, ref, folder, requirements, **options)
     require(Path(found["archive"]), requirements, settings)
-    return found
+    with tarfile.open(found["archive"]) as archive:
+        return {**found, "python": wanted(archive, requirements)}
 
 
 def locate(
