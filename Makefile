@@ -78,7 +78,8 @@ up:
 	@$(MAKE) --no-print-directory spa
 	@$(LAB) $(BIN)/python -m lab up inventories/local
 	@$(PLAY) ansible/site.yml
-	@$(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='/usr/local/bin/slipway-manage users_load 250' >/dev/null
+	@said=$$($(BIN)/ansible all -i $(INVENTORY) --become --module-name=command --args='/usr/local/bin/slipway-manage users_load 250' 2>&1) || \
+		{ echo "The host runs, and the example's users could not be loaded: $$said" >&2; exit 1; }
 	@$(BIN)/python tools/welcome.py inventories/local
 
 ## down: Remove that host, its network and its secrets

@@ -93,8 +93,15 @@ def test_what_has_no_way_back_is_refused_before_anything_is_reversed(project: Dj
     [
         ("DEBUG = True", "DEBUG is on, which shows code and settings to every visitor"),
         ("ALLOWED_HOSTS = ['other.example']", "ALLOWED_HOSTS lacks shop.example"),
-        ("DATABASES['default']['NAME'] = 'db.sqlite3'", "in a folder that each release replaces: keep it with"),
-        ("DATABASES['default']['NAME'] = '../db.sqlite3'", "in a folder that each release replaces: keep it with"),
+        (
+            "DATABASES['default']['NAME'] = os.path.abspath('db.sqlite3')",
+            "in a folder that each release replaces: keep",
+        ),
+        (
+            "DATABASES['default']['NAME'] = os.path.abspath('../shop.db')",
+            "in a folder that each release replaces: keep",
+        ),
+        ("DATABASES['default']['NAME'] = 'db.sqlite3'", 'write an absolute path, such as BASE_DIR / "db.sqlite3"'),
     ],
 )
 def test_settings_that_cannot_serve_are_refused(project: DjangoProject, step: str, line: str, sentence: str) -> None:

@@ -28,6 +28,14 @@ HOSTILE = {
 PROGRAMS = ("git", "ssh", "make", "sh", "awk", "cmp", "df", "getconf", "grep", "sed", "tr", "uname", "cat", "dirname")
 
 
+# What says that these are installed.
+INSTALLED = {
+    "tests/requirements.txt": ".venv/.requirements",
+    "ansible/collections.txt": ".venv/.collections",
+    "roles/release/files/tools.txt": ".cache/uv/.requirements",
+}
+
+
 def printed(folder: Path, *words: str, **environment: str) -> str:
     """What the recipe prints whose program is `env`."""
     makefile = (ROOT / "Makefile").read_text()
@@ -64,12 +72,11 @@ def install(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
         (programs / name).symlink_to(program)
     (programs / "id").write_text("#!/bin/sh\necho 1000\n")
     (programs / "id").chmod(0o755)
-    for name in ("tools", "tests", "ansible"):
+    for name in ("tools", "tests", "ansible", "roles"):
         (folder / name).symlink_to(ROOT / name)
-    for name in ("tests/requirements.txt", "ansible/collections.txt"):
-        target = folder / ".venv" / {"tests": ".requirements", "ansible": ".collections"}[name.split("/")[0]]
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, target)
+    for name, target in INSTALLED.items():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / target)
     script = (ROOT / "tools/install.sh").read_text().replace('cd "$(dirname "$0")/.."', f"cd {folder}")
     return subprocess.run(
         ["/bin/sh", "-c", script, "install.sh", *what.split()],

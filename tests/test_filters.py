@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.host.plugins.filter import rabbitmq, units, urls
+from ansible_collections.slipway.host.plugins.filter import pythons, rabbitmq, units, urls
 from repository import ROOT
 
 PASSWORDS = ["plain", "a/b", "a@b", "100%", "a%2Fb", "a:b", "a?b#c", "a b+c&d=e", "[a]", "ä€", "'\"\\$"]
@@ -89,7 +89,7 @@ def test_a_password_has_the_hash_that_rabbitmq_makes() -> None:
 
 
 def test_ansible_shows_how_each_filter_is_called() -> None:
-    found = [module.FilterModule().filters() for module in (rabbitmq, units, urls)]
+    found = [module.FilterModule().filters() for module in (pythons, rabbitmq, units, urls)]
     functions = {f"slipway.host.{name}": function for each in found for name, function in each.items()}
     command = [str(Path(sys.executable).with_name("ansible-doc")), "--type=filter", "--json", *functions]
     shown = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)

@@ -122,6 +122,14 @@ def test_what_is_typed_reaches_the_program(make: Make, words: str) -> None:
     assert STARTS[words] in made.started
 
 
+def test_what_fails_after_the_playbook_says_why(make: Make, tmp_path: Path) -> None:
+    assert make("up").code == 0
+    (tmp_path / ".venv/bin/ansible").write_text("#!/bin/sh\necho 'slipway | FAILED >> no such table'\nexit 2\n")
+    made = make("up")
+    assert made.code != 0
+    assert "users could not be loaded: slipway | FAILED >> no such table" in made.said
+
+
 @pytest.mark.parametrize(
     ("words", "started"),
     [

@@ -40,7 +40,7 @@ def test_what_a_step_needs_is_an_option(option: str, value: str, needed: tuple[s
 
 def test_what_is_asked_of_django_runs_in_the_sandbox_of_the_processes() -> None:
     unit = (ROOT / "roles/application/templates/sandbox.j2").read_text().splitlines()
-    assert set(django.SANDBOX) <= set(unit)
+    assert {*django.SANDBOX, *django.APART} <= set(unit)
 
 
 def test_check_mode_is_no_option() -> None:

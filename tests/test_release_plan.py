@@ -54,7 +54,7 @@ def test_a_plan_is_told_by_the_new_code_and_leaves_nothing(serving: PlayedHost, 
     )
     (words,) = serving.systemd.transients
     properties = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
-    assert {"User=root", f"EnvironmentFile={serving.environment}", *django.SANDBOX} <= set(properties)
+    assert {"User=root", f"EnvironmentFile={serving.environment}", *django.SANDBOX, *django.APART} <= set(properties)
     assert words[-2:] == (f"{serving.root}/venvs/old/bin/python", f"{serving.root}/lib/django_release.py")
     assert "--setenv=STEP=plan" in words
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
-from ansible_collections.slipway.host.plugins.module_utils.release.venvs import Tools, Venvs
+from ansible_collections.slipway.host.plugins.module_utils.release.venvs import PROOF, Tools, Venvs
 
 
 @pytest.fixture
-def tools(tmp_path: Path) -> Tools:
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Holds what the project's user may not use, which is nobody here: becoming another user takes root."""
+    reason = tmp_path / "closed"
+    (tmp_path / "path").mkdir()
+    setpriv = tmp_path / "path/setpriv"
+    setpriv.write_text(f'#!/bin/sh\n! cat {reason} 2>/dev/null || exit 1\nshift 3\nexec "$@"\n')
+    setpriv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{setpriv.parent}:{os.environ['PATH']}")
+    return reason
+
+
+@pytest.fixture
+def tools(tmp_path: Path, closed: Path) -> Tools:
     """Tools of which uv is a script that writes down how it is called."""
     uv = tmp_path / "tools/bin/uv"
     uv.parent.mkdir(parents=True)
-    uv.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n[ "$1" != venv ] || mkdir -p {tmp_path}/made\n')
+    make = "case $1 in venv) mkdir -p $4/bin $4/lib; ln -sf /usr/bin/python3 $4/bin/python ;; esac"
+    uv.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n{make}\n')
     uv.chmod(0o755)
     return Tools(str(tmp_path), Log(str(tmp_path), "1"))
 
@@ -33,7 +49,7 @@ def prepare(venvs: Venvs, requirements: str) -> Path:
 
 
 def test_an_environment_is_made_once(tmp_path: Path, tools: Tools, requirements: str) -> None:
-    venvs = Venvs(str(tmp_path))
+    venvs = Venvs(str(tmp_path), "shop")
     path = prepare(venvs, requirements)
     for _ in range(2):
         assert venvs.install(tools, requirements) == str(path)
@@ -44,7 +60,7 @@ def test_an_environment_is_made_once(tmp_path: Path, tools: Tools, requirements:
 
 def test_an_environment_that_fails_does_not_count(tmp_path: Path, tools: Tools, requirements: str) -> None:
     (tmp_path / "tools/bin/uv").write_text("#!/bin/sh\necho 'error: No such package' >&2\nexit 1\n")
-    venvs = Venvs(str(tmp_path))
+    venvs = Venvs(str(tmp_path), "shop")
     path = prepare(venvs, requirements)
     with pytest.raises(UserError, match=r"The packages cannot be installed: No such package\.") as refused:
         venvs.install(tools, requirements)
@@ -53,6 +69,45 @@ def test_an_environment_that_fails_does_not_count(tmp_path: Path, tools: Tools, 
     assert not venvs.is_complete(str(path))
     venvs.discard_incomplete()
     assert not path.exists()
+
+
+def test_an_environment_that_the_projects_user_may_not_use_does_not_count(
+    tmp_path: Path, tools: Tools, requirements: str, closed: Path
+) -> None:
+    """Once marked, it kept each later deploy from serving."""
+    venvs = Venvs(str(tmp_path), "shop")
+    closed.write_text("/srv/shop/venvs/1/lib\n")
+    with pytest.raises(
+        UserError, match=r"The user shop may not use the virtual environment .*: /srv/shop/venvs/1/lib\."
+    ):
+        venvs.install(tools, requirements)
+    assert not venvs.is_complete(venvs.path(requirements))
+
+
+def test_an_environment_that_was_closed_since_is_made_anew(
+    tmp_path: Path, tools: Tools, requirements: str, closed: Path
+) -> None:
+    venvs = Venvs(str(tmp_path), "shop")
+    path = Path(venvs.install(tools, requirements))
+    closed.write_text("closed\n")
+    uv = tmp_path / "tools/bin/uv"
+    uv.write_text(uv.read_text() + f"rm -f {closed}\n")
+    assert venvs.install(tools, requirements) == str(path)
+    calls = [call.split()[0] for call in (tmp_path / "calls").read_text().splitlines()]
+    assert calls == ["venv", "pip", "venv", "pip"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize(("mode", "proven"), [(0o755, True), (0o744, False), (0o700, False)])
+def test_another_user_proves_what_it_may_use(mode: int, proven: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "lib").mkdir()
+        (Path(folder) / "lib/dangling").symlink_to("nowhere")
+        Path(folder).chmod(0o755)
+        (Path(folder) / "lib").chmod(mode)
+        who = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-I", "-c"]
+        done = subprocess.run([*who, PROOF, folder], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0, done.stderr.strip()) == (proven, "" if proven else f"{folder}/lib")
 
 
 def test_tools_are_installed_where_their_list_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,27 @@ def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'", "lacks x86_64-linux-gnu-gcc"),
+        ("./psycopg.h:36:10: fatal error: libpq-fe.h: No such file or directory", "lacks libpq-fe.h"),
+        ("/bin/sh: 1: pkg-config: not found", "lacks pkg-config"),
+        ("Error: pg_config executable not found.", "lacks pg_config"),
+        ("/usr/bin/ld: cannot find -lxml2: No such file or directory", "lacks xml2"),
+        ("Exception: Set an option by hand", "fails: warning of no use Exception: Set an option by hand"),
+    ],
+)
+def test_a_package_that_has_to_be_compiled_names_where_its_needs_go(line: str, why: str) -> None:
+    output = (
+        "Resolved 1 package in 8ms\nerror: Failed to build `shop==2.9`\n  cause: The build backend returned an error\n"
+        f"         warning of no use\n         {line}\n\nhint: Build failures usually indicate a problem\n"
+    )
+    said = requirements.reason(output)
+    assert said.startswith(f"shop==2.9 has to be compiled on the host, which {why}. Add the Debian packages")
+    assert "to application_packages, such as build-essential, python3-dev" in said
+
+
+@pytest.mark.parametrize(
     ("text", "hashed"),
     [(PINNED, True), ("django==5.2.1\n", False), (PINNED + "shop @ git+https://git.example/shop\n", False)],
 )

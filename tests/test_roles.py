@@ -19,6 +19,7 @@ from repository import (
     task_files,
     tasks,
 )
+from test_secret_tasks import TRIED
 
 STAGES = {"main", "install", "configure", "service"}
 # Those of a release, in the order of roles/release/tasks/main.yml, and its ends.
@@ -247,10 +248,12 @@ def what_it_reads(role: str, task: dict[str, Any]) -> str:
 
 @every_task_file
 def test_tasks_that_carry_a_secret_hide_what_they_print(role: str, path: Path) -> None:
+    """By no_log, which hides the reason of a failure too; or in a way that test_secret_tasks tries."""
     pattern = secrets(role)
+    tried = TRIED.get(f"{role}/tasks/{path.name}", [])
     for task, hidden in tasks(load(path)):
         found = re.search(pattern, what_it_reads(role, task))
-        assert hidden or not found, f"{task['name']} uses {found and found[0]} without no_log"
+        assert hidden or not found or task["name"] in tried, f"{task['name']} uses {found and found[0]} without no_log"
 
 
 @every_template

@@ -324,5 +324,30 @@ def test_the_operators_command_asks_a_stranger_to_become_root(host: Host) -> Non
     assert answer.stderr == "Become root first: sudo slipway-manage check\n"
 
 
+def test_the_operators_command_sees_the_operators_files(host: Host) -> None:
+    """It once wrote into a /tmp of its own, and said nothing."""
+    folder = host.check_output("folder=$(mktemp -d) && chmod 0777 $folder && echo $folder")
+    for path in ("backup.json", f"{folder}/absolute.json"):
+        host.check_output(f"cd {folder} && slipway-manage dumpdata contenttypes -o {path}")
+    read = "import json; print(len(json.load(open('backup.json'))))"
+    assert int(host.check_output(f"cd {folder} && slipway-manage shell -v 0 -c %s", read)) > 5
+    files = host.check_output(f"stat -c '%n %U %a' {folder}/*").splitlines()
+    # Data of the project's, which no other user of the host reads.
+    assert files == [f"{folder}/{name}.json slipway 600" for name in ("absolute", "backup")]
+    host.check_output(f"rm -r {folder}")
+
+
+def test_the_operators_command_says_what_it_could_not_write(host: Host) -> None:
+    answer = host.run("cd /root && slipway-manage dumpdata contenttypes -o backup.json")
+    assert answer.rc == 1
+    assert "The user slipway, as whom this ran, may not read and write files in /root." in answer.stderr
+    assert not host.file("/root/backup.json").exists
+
+
+def test_the_operators_command_reads_no_secret_of_the_host(host: Host) -> None:
+    for path in ("/etc/shadow", "/etc/ssh/ssh_host_ed25519_key", "/etc/slipway/", "/root/.ssh"):
+        assert host.run("cd / && slipway-manage shell -v 0 -c %s", f"open('{path}')").rc == 1
+
+
 def test_no_migration_waits(host: Host) -> None:
     assert host.run("slipway-manage migrate --check").rc == 0

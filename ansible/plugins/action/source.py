@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import fcntl
 import hashlib
+import io
 import os
 import re
 import tarfile
@@ -21,6 +22,8 @@ from ansible_collections.slipway.host.plugins.module_utils.errors import UserErr
 from ansible_collections.slipway.host.plugins.module_utils.git import git, reason, unattended, without_login
 from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
 from ansible_collections.slipway.host.plugins.plugin_utils.archives import CACHE, is_packed
+from ansible_collections.slipway.host.plugins.plugin_utils.pythons import wanted
+from ansible_collections.slipway.host.plugins.plugin_utils.trees import collect, content, require_committed_submodules
 
 # What is taken along of the folder above the project's in which its requirements lie.
 REQUIREMENTS = (".lock", ".toml", ".txt")
@@ -77,11 +80,13 @@ def above(path: Path | str, requirements: str) -> Path | None:
     return place
 
 
-def shape(source: tarfile.TarFile, root: Path, place: Path | None, draft: Path) -> None:
+def shape(source: tarfile.TarFile, root: Path, place: Path | None, draft: Path, store: Path | None = None) -> None:
     """Give an archive our shape: the project's folder at the root, requirements of above in a folder of their own."""
     with tarfile.open(draft, "w:gz", compresslevel=6) as target:
         for member in source.getmembers():
             path, packed = Path(member.name), copy.copy(member)
+            # They would keep a name that is long or has other letters than English.
+            packed.pax_headers = {}
             if path.is_relative_to(root):
                 packed.name = str(path.relative_to(root))
             elif path.parent == place and path.suffix in REQUIREMENTS:
@@ -91,7 +96,10 @@ def shape(source: tarfile.TarFile, root: Path, place: Path | None, draft: Path) 
             if member.islnk():
                 # A second name of a file, which may lie outside of the folder.
                 packed.type, packed.size = tarfile.REGTYPE, source.getmember(member.linkname).size
-            target.addfile(packed, source.extractfile(member) if packed.isfile() else None)
+            file = content(source, member, store) if packed.isfile() else None
+            if isinstance(file, io.BytesIO):
+                packed.size = len(file.getbuffer())
+            target.addfile(packed, file)
 
 
 def pack(folder: Path, tree: str, path: str, archive: Path, requirements: str) -> None:
@@ -105,16 +113,19 @@ def pack(folder: Path, tree: str, path: str, archive: Path, requirements: str) -
         paths += [name for name in names.splitlines() if Path(name).suffix in REQUIREMENTS]
     draft = archive.with_suffix(f".{os.getpid()}")
     with tempfile.TemporaryDirectory() as scratch:
-        done = git(folder, "archive", "--format=tar", f"--output={scratch}/tar", tree, "--", *paths)
-        if done.returncode:
-            raise UserError(f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is.")
+        with tarfile.open(f"{scratch}/tar", "w") as whole:
+            if not collect(whole, folder, tree, paths):
+                raise UserError(
+                    f"{tree[:12]} has no folder {path}: set application_source_folder to where manage.py is."
+                )
+        store = Path(folder, git(folder, "rev-parse", "--git-path", "lfs/objects").stdout.strip())
         with tarfile.open(f"{scratch}/tar") as source:
             if str(Path(path, "manage.py")) not in source.getnames():
                 raise UserError(
                     f"There is no manage.py in {path or 'the root'} of {tree[:12]}, so it is no Django project: "
                     "set application_source_folder to where manage.py is."
                 )
-            shape(source, Path(path), place, draft)
+            shape(source, Path(path), place, draft, store)
     draft.rename(archive)
 
 
@@ -173,7 +184,8 @@ def resolve(
 ) -> dict[str, Any]:
     found = locate(cache, checkout, ref, folder, requirements, **options)
     require(Path(found["archive"]), requirements, settings)
-    return found
+    with tarfile.open(found["archive"]) as archive:
+        return {**found, "python": wanted(archive, requirements)}
 
 
 def locate(
@@ -204,6 +216,7 @@ def locate(
     paths = [folder or "."] + ([] if around is None else [f":(glob){around}/*"])
     changed = [] if repository else git(place, "status", "--porcelain", "--", *paths).stdout.splitlines()
     if changed and uncommitted and ref == "HEAD":
+        require_committed_submodules(place, paths)
         tree = snapshot(place)
         release = f"{commit[:12]}-{tree[:6]}"
     elif changed and ref == "HEAD":

@@ -1,4 +1,4 @@
-"""The sandbox in which the release engine runs a command of the project, for templates."""
+"""The sandbox in which a command of the project runs that a person types, for templates."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from ansible_collections.slipway.host.plugins.module_utils.release.django import
 
 
 class FilterModule:
-    def filters(self) -> dict[str, Callable[[str, str], list[str]]]:
+    def filters(self) -> dict[str, Callable[[str], list[str]]]:
         return {"sandbox": sandbox}

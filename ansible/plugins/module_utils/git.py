@@ -8,11 +8,21 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+# Lines before the one in which git gives up.
+SAID = 3
+
 
 def git(folder: Path | str, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     # The checkout may belong to the person behind sudo.
     command = ["git", "-c", "safe.directory=*", "-C", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    # Names of files are in any encoding.
+    return subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", check=False, env=env)
+
+
+def blob(folder: Path | str, digest: str) -> bytes:
+    """What a file of a repository holds."""
+    command = ["git", "-c", "safe.directory=*", "-C", str(folder), "cat-file", "blob", digest]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 def unattended() -> dict[str, str]:
@@ -26,7 +36,8 @@ def without_login(text: str) -> str:
 
 
 def reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Why git failed, in its own words."""
-    lines = done.stderr.strip().splitlines() or ["no answer"]
-    why = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-    return without_login(why).rstrip(".")
+    """Why git failed, in its own words: what ssh or the server said before its last line too, unless it is noise."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no answer"]
+    last = next((index for index, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), len(lines) - 1)
+    said = [line for line in lines[:last] if not line.startswith(("warning:", "hint:", "Warning:", "Cloning "))]
+    return without_login(". ".join(line.rstrip(".") for line in [*said[-SAID:], lines[last]]))

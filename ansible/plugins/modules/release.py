@@ -38,6 +38,8 @@ def main() -> None:
     )
     # The processes that serve requests get the processor before builds do.
     os.nice(5)
+    # The project's user reads what is built here, whatever the umask of who logged in.
+    os.umask(0o022)
     parameters = {name: value for name, value in module.params.items() if value is not None}
     project = Project(**parameters.pop("project"))
     request = Request(check_mode=module.check_mode, **parameters)

@@ -86,11 +86,18 @@ def require_settings() -> None:
             f"environment that they read, or write `application_settings: {{ALLOWED_HOSTS: [{domain}]}}`."
         )
     for alias, database in settings.DATABASES.items():
-        path = Path(database.get("NAME") or "").absolute()
-        if "sqlite" in database.get("ENGINE", "") and ":memory:" not in str(path) and not outlives_releases(path, root):
+        name = str(database.get("NAME") or "")
+        if "sqlite" not in database.get("ENGINE", "") or not name or ":memory:" in name:
+            continue
+        if not Path(name).is_absolute():
             raise Refused(
-                f"The database {alias} is the file {path}, in a folder that each release replaces: keep it with "
-                f"`application_persistent_paths: [{path.name}]` if it lies in the project, or below {root}/data."
+                f"The database {alias} is the relative path {name}, another file in each folder that a command is "
+                f'typed in: write an absolute path, such as BASE_DIR / "{name}".'
+            )
+        if not outlives_releases(Path(name), root):
+            raise Refused(
+                f"The database {alias} is the file {name}, in a folder that each release replaces: keep it with "
+                f"`application_persistent_paths: [{Path(name).name}]` if it lies in the project, or below {root}/data."
             )
 
 

@@ -34,7 +34,7 @@ class Builds:
     def __init__(self, project: Project) -> None:
         self.project, self.root = project, project.root
         self.folder = os.path.join(self.root, "releases")
-        self.venvs = Venvs(self.root)
+        self.venvs = Venvs(self.root, project.user)
 
     def path(self, release: str) -> str:
         return os.path.join(self.folder, release)

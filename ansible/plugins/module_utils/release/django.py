@@ -17,34 +17,36 @@ from ansible_collections.slipway.host.plugins.module_utils.release.log import Lo
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
 
-# Of what the units have in their sandbox.j2, as much as suits any command of a project, also one at a terminal.
+# Of what the units have in their sandbox.j2, as much as suits any command of a project, also one that a person types.
 SANDBOX = (
     "CapabilityBoundingSet=",
     "LockPersonality=yes",
     "NoNewPrivileges=yes",
     "PrivateDevices=yes",
-    "PrivateTmp=yes",
     "ProtectClock=yes",
     "ProtectControlGroups=yes",
-    "ProtectHome=yes",
     "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
     "ProtectKernelTunables=yes",
-    "ProtectSystem=strict",
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
 )
+# What a person types sees that person's files, as far as the project's user may; what nobody types sees none.
+APART = ("PrivateTmp=yes", "ProtectHome=yes", "ProtectSystem=strict")
+BESIDE = ("ProtectSystem=full",)
 
 
-def sandbox(user: str, root: str) -> list[str]:
-    """Properties of a unit that runs a command of the project beside its processes."""
-    return [f"User={user}", f"Group={user}", f"ReadWritePaths={root}/data -{root}/media", *SANDBOX]
+def sandbox(user: str) -> list[str]:
+    """Properties of a unit that runs a command which a person types."""
+    return [f"User={user}", f"Group={user}", *SANDBOX, *BESIDE]
 
 
 def transient(project: Project, folder: str, environment: str, properties: Iterable[str], *command: str) -> list[str]:
     """The words that run a command in a folder of the project's code, with the configuration of an environment file."""
     places = [f"WorkingDirectory={folder}", f"EnvironmentFile={environment}", f"EnvironmentFile=-{folder}/.complete"]
-    wanted = [*sandbox(project.user, project.root), *places, *properties]
+    who = [f"User={project.user}", f"Group={project.user}"]
+    writable = f"ReadWritePaths={project.root}/data -{project.root}/media"
+    wanted = [*who, *SANDBOX, *APART, writable, *places, *properties]
     words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe"]
     return [*words, *(f"--property={each}" for each in wanted), *command]
 

@@ -66,27 +66,34 @@ class Probe:
         good, last = 0, "no answer"
         while good < READY_ANSWERS:
             # One that ended has been started again, and what it said is its predecessor's.
-            if time.monotonic() > deadline or systemd.states([unit])[unit] != ("active", restarts):
-                raise UserError(
-                    f"It was not ready within {self.timeout_seconds} s at {self.path or '/'}: {last}.",
-                    systemd.journal(unit, since),
-                )
+            ended = systemd.states([unit])[unit] != ("active", restarts)
+            if ended or time.monotonic() > deadline:
+                raise self.unready(systemd.journal(unit, since), "" if ended else last)
             answer = self.request(slots, slot)
             last = answer.text
             good = good + 1 if answer.ok else 0
             if not good:
                 time.sleep(0.3)
 
+    def unready(self, journal: list[str], last: str) -> UserError:
+        """Why a release is not ready: what it answered last, or that it ended."""
+        path = self.path or "/"
+        if not last:
+            return UserError(f"It ended before it was ready at {path}: {systemd.last_words(journal)}.", journal)
+        raised = f" It logged: {said}." if (said := systemd.exception(journal).rstrip(".")) else ""
+        return UserError(f"It was not ready within {self.timeout_seconds} s at {path}: {last}.{raised}", journal)
+
     def watch(self, slots: Slots, slot: str, grace_seconds: int) -> None:
         """Refuse a slot that does not stay healthy for the time of grace."""
         units = slots.units(slot)
         before = {unit: ("active", restarts) for unit, (_, restarts) in systemd.states(units).items()}
-        deadline = time.monotonic() + grace_seconds
+        deadline, since = time.monotonic() + grace_seconds, time.time() - 5
         bad = 0
         while True:
             changed = [unit for unit, state in systemd.states(units).items() if state != before[unit]]
             if changed:
-                raise UserError(f"{changed[0]} ended soon after the switch.", systemd.journal(changed[0]))
+                journal = systemd.journal(changed[0], since)
+                raise UserError(f"{changed[0]} ended soon after the switch: {systemd.last_words(journal)}.", journal)
             if slots.has_web:
                 answer = self.request(slots, slot)
                 bad = 0 if answer.ok else bad + 1

@@ -18,6 +18,12 @@ LISTED = ".requirements.txt"
 ABOVE = ".requirements"
 KINDS = {"uv.lock": "uv", "poetry.lock": "poetry", "pyproject.toml": "pyproject"}
 PYTHON = "--python=/usr/bin/python3"
+# What uv says of a package that comes as source, and what compilers and their helpers say that is not there.
+COMPILED = re.compile(r"Failed to build `([^`]+)`")
+MISSING = re.compile(
+    r"fatal error: (\S+): No such file|No such file or directory: '([\w+-]+)'|(\S+): (?:command )?not found"
+    r"|(\S+) executable not found|cannot find -l([\w+-]+)"
+)
 PLAIN = ("--no-header", "--no-annotate")
 
 
@@ -102,9 +108,26 @@ def normal(name: str) -> str:
 
 
 def reason(output: str) -> str:
-    """What uv or Poetry gives as the reason, on one line."""
+    """Why uv or Poetry failed; where a package had to be compiled, what was not there and where to name that."""
+    if not (compiled := COMPILED.search(output)):
+        return said(output)
+    found = MISSING.search(output)
+    lacks = f"lacks {next(filter(None, found.groups()))}" if found else f"fails: {said(output, 2).rstrip('.')}"
+    return (
+        f"{compiled[1]} has to be compiled on the host, which {lacks}. Add the Debian packages that it needs to "
+        "application_packages, such as build-essential, python3-dev and the -dev package of a library, and run "
+        "ansible/site.yml (`make provision`)."
+    )
+
+
+def said(output: str, count: int = 12) -> str:
+    """The last lines of uv or Poetry, on one line."""
     # Without the lines that uv draws.
     lines = [re.sub(r"^[^\w`]+", "", line).rstrip() for line in output.splitlines()]
-    lines = [re.sub(r"^(error|warning): ", "", line) for line in lines if line and not line.startswith("Using ")]
-    text = " ".join(lines[-12:]) or "no reason was given."
+    lines = [
+        re.sub(r"^(error|warning): ", "", line)
+        for line in lines
+        if not line.startswith(("Using ", "hint: Build failures"))
+    ]
+    text = " ".join(list(filter(None, lines))[-count:]) or "no reason was given."
     return text if text.endswith(".") else f"{text}."

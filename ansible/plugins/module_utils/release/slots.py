@@ -162,7 +162,8 @@ class Slots:
 
     def complete(self, slot: str, probe: Probe, grace_seconds: int) -> None:
         """Start what of the serving slot does not run yet, now and after a boot, and watch it all for a while."""
-        systemd.systemctl("enable", self.boot)
+        if (done := systemd.systemctl("enable", self.boot)).returncode:
+            raise UserError(f"{self.boot}, which starts the release at boot, cannot be enabled: {done.stderr.strip()}")
         for unit in self.units(slot):
             if not systemd.is_active(unit):
                 systemd.start(unit)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
+import re
 import subprocess
+import time
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
@@ -44,12 +49,38 @@ def states(units: list[str]) -> dict[str, tuple[str | None, str]]:
 def journal(unit: str, since: float | None = None) -> list[str]:
     """The last lines that the unit's latest process wrote, or all of them since a moment, without what they wrote about
     our own questions."""
+    # What a process says as it ends is not always written yet.
+    run("journalctl", "--sync")
     invocation = properties(unit, "InvocationID").get("InvocationID")
     which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
     if since:
         which = [f"_SYSTEMD_UNIT={unit}", f"--since=@{int(since)}"]
     lines = run("journalctl", *which, "--lines=200", "--no-pager", "--output=cat").stdout.splitlines()
     return [line for line in lines if PROBE_ID not in line][-25:]
+
+
+def exception(lines: list[str]) -> str:
+    """The last exception of a log, without its trace; empty where there is none."""
+    plain = [part for line in lines for part in parts(line)]
+    for before, line in reversed(list(itertools.pairwise(plain))):
+        if before.startswith("  ") and re.match(r"[A-Za-z_][\w.]*(: .*)?$", line):
+            return line
+    return ""
+
+
+def parts(line: str) -> list[str]:
+    """The lines of an event of a log, also where it is logged as JSON."""
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        if isinstance(event, dict) and isinstance(event.get("exception"), str):
+            return str(event["exception"]).splitlines()
+    return [line.rstrip()]
+
+
+def last_words(lines: list[str]) -> str:
+    """Why a process ended, as the end of a sentence: its last exception, or its last line."""
+    said = exception(lines) or next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return said.strip().rstrip(".")
 
 
 def is_active(unit: str) -> bool:
@@ -63,8 +94,12 @@ def are_gone(units: list[str]) -> bool:
 
 def start(unit: str) -> None:
     systemctl("reset-failed", unit)
-    if systemctl("start", unit).returncode:
-        raise UserError(f"{unit} failed to start.", journal(unit))
+    since = time.time()
+    done = systemctl("start", unit)
+    if done.returncode:
+        # What systemd itself refuses has no journal.
+        lines = journal(unit, since) or done.stderr.splitlines()
+        raise UserError(f"{unit} failed to start: {last_words(lines)}.", lines)
 
 
 def stop(units: list[str]) -> None:

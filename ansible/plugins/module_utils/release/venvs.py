@@ -15,6 +15,15 @@ from ansible_collections.slipway.host.plugins.module_utils.release.log import Lo
 
 SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
 PYTHON = "/usr/bin/python3"
+# Ends with the first path in a folder that may not be used; a link that leads nowhere is nobody's loss.
+PROOF = """
+import os, sys
+for folder, folders, files in os.walk(sys.argv[1], onerror=sys.exit):
+    for mode, names in ((os.R_OK | os.X_OK, folders), (os.R_OK, files)):
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.exists(path) and not os.access(path, mode):
+                sys.exit(path)
+"""
 
 
 class Tools:
@@ -55,8 +64,8 @@ class Tools:
 class Venvs:
     """The folder of virtual environments below the project's root."""
 
-    def __init__(self, root: str) -> None:
-        self.folder = os.path.join(root, "venvs")
+    def __init__(self, root: str, user: str) -> None:
+        self.folder, self.user = os.path.join(root, "venvs"), user
 
     def path(self, requirements: str) -> str:
         """Where the virtual environment of a list of packages lives: one for each content and Python."""
@@ -72,10 +81,16 @@ class Venvs:
         path = self.path(requirements) if requirements else None
         return path if path and self.is_complete(path) else None
 
+    def closed(self, tools: Tools, path: str) -> str:
+        """What keeps the project's user from a virtual environment; empty where nothing does."""
+        who = ("setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups")
+        failed, output = tools.log.run(*who, os.path.join(path, "bin", "python"), "-I", "-c", PROOF, path, cwd="/")
+        return (output.strip().splitlines() or ["no reason was given"])[-1] if failed else ""
+
     def install(self, tools: Tools, requirements: str) -> str:
         """Build a virtual environment where it will live, unless it is there; it counts once it is marked complete."""
         path = self.path(requirements)
-        if self.is_complete(path):
+        if self.is_complete(path) and not self.closed(tools, path):
             return path
         hashes = ["--require-hashes"] if kinds.has_hashes(requirements) else []
         sync = ("pip", "sync", *hashes, "--compile-bytecode", f"--python={path}/bin/python", requirements)
@@ -84,6 +99,11 @@ class Venvs:
             failed, output = tools.uv(*words, cwd=os.path.dirname(requirements))
             if failed:
                 raise UserError(f"The packages cannot be installed: {kinds.reason(output)}", output.splitlines()[-20:])
+        if closed := self.closed(tools, path):
+            raise UserError(
+                f"The user {self.user} may not use the virtual environment {path}: {closed}. "
+                f"Open {self.folder} and the folders above it to everybody (chmod a+rx)."
+            )
         with open(os.path.join(path, ".complete"), "w") as file:
             file.write(f"{digest(requirements)}\n")
         return path

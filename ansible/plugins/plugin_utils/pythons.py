@@ -1,0 +1,81 @@
+"""Which Pythons a project is made for, as its own files say."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from pathlib import PurePosixPath
+from typing import Any
+
+import tomllib
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+PROJECT = "pyproject.toml"
+# Where each file says it, the first that does counts.
+PLACES: dict[str, list[tuple[str, ...]]] = {
+    "uv.lock": [("requires-python",)],
+    "poetry.lock": [("metadata", "python-versions")],
+    "pyproject.toml": [("project", "requires-python"), ("tool", "poetry", "dependencies", "python")],
+}
+
+
+def wanted(archive: tarfile.TarFile, requirements: str) -> dict[str, str]:
+    """The Pythons that the packed project wants, by the file that says so: its requirements, and what lies beside."""
+    first = PurePosixPath(ABOVE, PurePosixPath(requirements).name) if requirements.startswith("../") else requirements
+    found = {}
+    for path in dict.fromkeys(map(PurePosixPath, (first, PurePosixPath(first).parent / PROJECT, PROJECT))):
+        if path.name in PLACES and (text := read(archive, str(path))) is not None:
+            try:
+                content = tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise UserError(f"The project's {path.name} is no TOML: {error}. Correct it, or lock again.") from error
+            if said := next(filter(None, (value(content, place) for place in PLACES[path.name])), None):
+                specifiers(path.name, said)
+                found[path.name] = said
+    return found
+
+
+def read(archive: tarfile.TarFile, name: str) -> str | None:
+    try:
+        file = archive.extractfile(name)
+    except KeyError:
+        return None
+    return file.read().decode(errors="replace") if file else None
+
+
+def value(content: Any, place: tuple[str, ...]) -> str | None:
+    for key in place:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else None
+
+
+def fits(version: str, wanted: str) -> bool:
+    """Whether a Python is one of those that a file asks for."""
+    return any(Version(version) in each for each in specifiers("", wanted))
+
+
+def specifiers(file: str, said: str) -> list[SpecifierSet]:
+    """What a file asks for, one way or the other; Poetry has signs of its own."""
+    try:
+        return [SpecifierSet(",".join(map(plain, parts(way)))) for way in re.split(r"\|\|?", said)]
+    except InvalidSpecifier as error:
+        raise UserError(
+            f"The project's {file} asks for Python {said}, which is no range of versions: write for example >=3.11."
+        ) from error
+
+
+def parts(way: str) -> list[str]:
+    joined = re.sub(r"([<>=!~^])\s+", r"\1", way.strip())
+    return [part for part in re.split(r"[,\s]+", joined) if part not in ("", "*")]
+
+
+def plain(part: str) -> str:
+    """One condition as Python's packages write it."""
+    if sign := re.match(r"(\^|~(?!=))(\d+)(?:\.(\d+))?", part):
+        major, minor = int(sign[2]), sign[3]
+        above = f"{major}.{int(minor) + 1}" if sign[1] == "~" and minor else str(major + 1)
+        return f">={part.lstrip('^~')},<{above}"
+    return part if part[0] in "<>=!~" else f"=={part}"
