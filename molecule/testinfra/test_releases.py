@@ -291,8 +291,12 @@ def test_configuration_and_front_ends_are_released_and_rolled_back_like_code(bas
     new.parent.mkdir()
     new.write_text("new")
     (tmp_path / "index.html").write_text("A new page")
-    built = [{"domain": served["domain"], "path": str(tmp_path)}]
-    done = base.deploy(name, application_log_level="WARNING", project_frontends=built)
+    # Every host is asked, also the one that serves none.
+    frontends = {
+        "project_frontends": [{"domain": served["domain"], "path": str(tmp_path)}],
+        "project_frontend_origins": [f"https://{served['domain']}"],
+    }
+    done = base.deploy(name, application_log_level="WARNING", **frontends)
     assert done.process.returncode == 0, done.output
     assert environment(host, "LOG_LEVEL") == "WARNING"
     assert [site.get("/").body for site in sites] == [b"A new page"] * len(sites)
