@@ -18,7 +18,8 @@ def knock(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
 def effective(host: Host) -> dict[str, str]:
     """sshd's settings, as it reads them itself."""
     lines = host.check_output("sshd -T").splitlines()
-    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+    # OpenSSH 10 writes them in mixed case.
+    return {name.lower(): value for name, _, value in (line.partition(" ") for line in lines)}
 
 
 @pytest.mark.parametrize(
