@@ -172,6 +172,7 @@ def visitor(host: Host) -> Iterator[Visitor]:
     remove_accounts(host)
 
 
+@pytest.mark.once
 def test_requests_in_the_queue_of_the_old_release_are_answered(
     host: Host, visitor: Visitor, run: Run, commits: tuple[Path, dict[str, str]]
 ) -> None:
@@ -193,6 +194,7 @@ def test_requests_in_the_queue_of_the_old_release_are_answered(
 # --- the tests above can fail
 
 
+@pytest.mark.once
 def test_the_load_sees_a_restart_that_closes_the_socket(host: Host, visitor: Visitor) -> None:
     units = "slipway-web@{0}.socket slipway-web@{0}.service".format(slot(host))
     with Load([visitor], RATE):
@@ -248,6 +250,7 @@ print(link.recv(99))'
 """
 
 
+@pytest.mark.once
 def test_the_load_sees_a_switch_that_does_not_wait_for_the_queue(host: Host, visitor: Visitor) -> None:
     """The same with waiting loses nothing, so it is the waiting that counts."""
     lost = summary(move(host, visitor, SWITCH, STOP))

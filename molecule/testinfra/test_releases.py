@@ -26,16 +26,17 @@ BROKEN = {
 }
 
 
-def test_a_deploy_releases_everywhere(base: Cluster) -> None:
+def test_a_deploy_from_a_repository_releases_everywhere(base: Cluster) -> None:
     name = base.others[0]
-    done = base.deploy(name, **ONE_BY_ONE)
+    source = {"application_source_repository": f"file://{base.source}", "application_source_ref": name}
+    done = base.start("deploy", **source, **ONE_BY_ONE).wait()
     assert done.process.returncode == 0, done.output
     base.require(name, kind="deploy")
     again = base.deploy(name)
     assert again.output.count(" 0 changed, 0 failed") == len(base.hosts)
 
 
-@pytest.mark.parametrize("name", [soak("missing secret"), "import error", "bad migration", "fading"])
+@pytest.mark.parametrize("name", [soak("missing secret"), "import error", "bad migration", soak("fading")])
 def test_a_broken_release_leaves_the_old_one_serving(base: Cluster, name: str) -> None:
     before = base.now
     done = base.deploy(name, application_health_timeout_seconds=5, release_grace_seconds=8, **ONE_BY_ONE)
@@ -43,14 +44,6 @@ def test_a_broken_release_leaves_the_old_one_serving(base: Cluster, name: str) -
     assert BROKEN[name] in " ".join(done.output.split())
     base.require(before, kind="deploy", result="failed")
     assert base.names[name] not in look(base.hosts[0])["releases"]
-
-
-def test_a_release_comes_from_a_repository(base: Cluster) -> None:
-    name = base.others[0]
-    source = {"application_source_repository": f"file://{base.source}", "application_source_ref": name}
-    done = base.start("deploy", **source).wait()
-    assert done.process.returncode == 0, done.output
-    base.require(name, kind="deploy")
 
 
 def test_a_new_host_gets_what_the_others_run(base: Cluster) -> None:
@@ -248,6 +241,7 @@ def test_a_rollback_that_is_killed_after_the_switch_reverses_when_started_again(
     migrated.require(before, kind="rollback")
 
 
+@pytest.mark.soak
 def test_a_reversal_that_fails_leaves_the_release_serving_and_is_made_up_for(migrated: Cluster) -> None:
     before, host = migrated.before, migrated.hosts[0]
     asked = {"release_reverse_migrations_enabled": True, "release_migration_attempts_count": 1}

@@ -91,6 +91,7 @@ def test_a_host_that_is_away_keeps_the_others_from_a_release(base: Cluster, tmp_
     assert not look(base.hosts[0])["locked"]
 
 
+@pytest.mark.soak
 def test_a_rollback_that_is_killed_goes_no_further_when_started_again(base: Cluster) -> None:
     start = base.now
     assert base.deploy(base.others[0]).process.returncode == 0
