@@ -267,7 +267,7 @@ molecule:
 	@tools/install.sh browser
 	@$(MAKE) --no-print-directory spa
 	@rm -f .cache/failed-$(SCENARIO)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" SLIPWAY_FAILED="$(CURDIR)/.cache/failed-$(SCENARIO)" $(if $(K),PYTEST_ADDOPTS="$(ONLY_TESTS)") \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SLIPWAY_FAILED="$(CURDIR)/.cache/failed-$(SCENARIO)" SLIPWAY_ONLY=$(call QUOTED,K) \
 		molecule $(STEP) --scenario-name $(SCENARIO) || { cat .cache/failed-$(SCENARIO) 2>/dev/null; exit 1; }
 
 ## bench: Measure the figures of docs/performance.md

@@ -13,7 +13,7 @@ from repository import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 # Writes down what it was started with, and what of the environment matters.
 PROGRAM = """#!/bin/sh
-{ [ -z "$PYTEST_ADDOPTS" ] || printf 'PYTEST_ADDOPTS=%s ' "$PYTEST_ADDOPTS"
+{ [ -z "$SLIPWAY_ONLY" ] || printf 'SLIPWAY_ONLY=%s ' "$SLIPWAY_ONLY"
 printf '%s' "${0##*/}"; printf ' %s' "$@"; echo; } >>"$RECORD"
 """
 # What a command line starts at last, as the shell sees it. Each option of each target is here once.
@@ -52,7 +52,7 @@ STARTS = {
     "mutants JOBS=3 K=nginx": "python tools/mutants.py --jobs=3 nginx",
     "unit K=test_origins": "pg_virtualenv -t sh -c DATABASE_URL=postgres://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/"
     'postgres python -m pytest --quiet "$@" sh -k test_origins',
-    "molecule SCENARIO=releases STEP=verify K='one or two'": "PYTEST_ADDOPTS=-k 'one or two' "
+    "molecule SCENARIO=releases STEP=verify K='one or two'": "SLIPWAY_ONLY=one or two "
     "molecule verify --scenario-name releases",
     "soak JOBS=1": "python -m pytest --quiet --tb=short tests/vagrant",
     "test JOBS=1": "python -m pytest --quiet --tb=short tests/local_development",
@@ -140,7 +140,7 @@ def test_what_fails_after_the_playbook_says_why(make: Make, tmp_path: Path) -> N
         ("deploy UNCOMMITTED=yes", "ansible-playbook -i inventories/local ansible/deploy.yml -e"),
         ("molecule SCENARIO=default STEP=create", "molecule create --scenario-name default"),
         ("molecule SCENARIO=default STEP=converge", "molecule converge --scenario-name default"),
-        ("molecule SCENARIO=default STEP=verify K=nginx", "PYTEST_ADDOPTS=-k 'nginx' molecule verify --scenario-name"),
+        ("molecule SCENARIO=default STEP=verify K=nginx", "SLIPWAY_ONLY=nginx molecule verify --scenario-name"),
         ("molecule SCENARIO=default STEP=destroy", "molecule destroy --scenario-name default"),
     ],
 )
