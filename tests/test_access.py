@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.host.plugins.action.access_guard import candidates, refused, warning
+from ansible_collections.slipway.host.plugins.action.access_guard import (
+    candidates,
+    not_root,
+    refused,
+    warning,
+)
 from ansible_collections.slipway.host.plugins.module_utils import access
 
 
@@ -143,3 +148,17 @@ def test_a_next_run_that_would_log_in_as_somebody_else_is_told_as_whom() -> None
 def test_a_refusal_names_who_was_refused_and_why() -> None:
     sentence = refused({"inventory_hostname": "web1"}, ["ada: Permission denied (publickey)."])
     assert "log in to web1 with a new connection and become root (ada: Permission denied (publickey).)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"rc": 0, "stdout": "Welcome\n0\n", "stderr": ""}, None),
+        # It ends with the number of root, and is somebody else.
+        ({"rc": 0, "stdout": "1000\n", "stderr": ""}, "logged in, and is user 1000 instead of root"),
+        ({"rc": 1, "stdout": "", "stderr": "sudo: a password is required\n"}, "sudo: a password is required"),
+        ({"rc": 255, "stdout": "", "stderr": ""}, "exit code 255"),
+    ],
+)
+def test_only_root_proves_a_login(answer: dict[str, Any], expected: str | None) -> None:
+    assert not_root(answer) == expected

@@ -10,8 +10,6 @@ from ansible.plugins.action import ActionBase
 
 # Not over the connection that is open already, which sshd does not ask about again.
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none -o BatchMode=yes -o ConnectTimeout=10"
-
-
 PAUSE_SECONDS = 15
 
 
@@ -70,9 +68,7 @@ class ActionModule(ActionBase):
                 self._connection.set_option(name, value)
             # Who is root already is not asked for a password, and nobody else's is expected.
             self._connection.become.prompt = self._connection.become.success = ""
-        if answer["rc"] == 0 and answer["stdout"].strip().endswith("0"):
-            return None
-        return last_line(answer["stderr"] or answer["stdout"]) or f"exit code {answer['rc']}"
+        return not_root(answer)
 
 
 TOO_LATE = (
@@ -83,6 +79,15 @@ TOO_LATE = (
 
 def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
+
+
+def not_root(answer: dict[str, Any]) -> str | None:
+    """Why `id -u` was not asked as root; None where it was."""
+    if answer["rc"] == 0:
+        # What a login prints comes before it.
+        number = last_line(answer["stdout"])
+        return None if number == "0" else f"logged in, and is user {number} instead of root"
+    return last_line(answer["stderr"] or answer["stdout"]) or f"exit code {answer['rc']}"
 
 
 def candidates(variables: dict[str, Any], administrators: list[str]) -> list[str]:
