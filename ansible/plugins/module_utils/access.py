@@ -130,7 +130,7 @@ class Guard:
     def arm(self, program: str, users: list[str], seconds: int) -> None:
         """Remember what is now, unless an unproven change has done so, and start the timer anew."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        root = [0, 0] if os.geteuid() == 0 else [os.geteuid(), os.getegid()]
+        owner = [os.geteuid(), os.getegid()]
         script = os.path.join(self.folder, "restore.py")
         texts = {
             script: program,
@@ -138,7 +138,7 @@ class Guard:
             f"{self.units}/{self.timer}": TIMER.format(seconds=seconds),
         }
         for path, text in texts.items():
-            write(path, text.encode(), 0o644, root)
+            write(path, text.encode(), 0o644, owner)
         self.forget(self.late)
         run("systemctl", "daemon-reload")
         # A host that boots in between brings it back then.
@@ -148,7 +148,7 @@ class Guard:
             raise OSError(f"{self.timer} does not start: {started.stderr.strip()}")
         # Last: a snapshot without a timer would be brought back by a boot long after.
         if self.before() is None:
-            write(self.path, json.dumps(snapshot(users)).encode(), 0o600, root)
+            write(self.path, json.dumps(snapshot(users)).encode(), 0o600, owner)
 
     @staticmethod
     def forget(path: str) -> None:
