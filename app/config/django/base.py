@@ -5,6 +5,8 @@ Whatever differs comes from the environment; local.py and test.py only set other
 
 from pathlib import Path
 
+from whitenoise.compress import Compressor
+
 from config.env import database, optional, secret_key, words
 from config.settings.celery import *
 from config.settings.cors import *
@@ -106,3 +108,5 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Source maps are most of the bytes, and only who debugs a library in a browser asks for one.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (*Compressor.SKIP_COMPRESS_EXTENSIONS, "map")
