@@ -105,7 +105,7 @@ class DjangoProject:
             check=False,
         )
         self.output = done.stderr
-        if done.returncode:
-            raise Refused(done.stderr)
         answer: dict[str, Any] = json.loads(done.stdout)
+        if done.returncode:
+            raise Refused(answer["refused"])
         return answer

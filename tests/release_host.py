@@ -91,19 +91,18 @@ class Systemd:
         return int(verb == "is-active" and "inactive" in states), text
 
     def start(self, unit: str) -> bool:
-        if unit in self.failing:
-            return False
         if not unit.startswith("shop-release@"):
-            self.active.add(unit)
-            return True
+            self.active.update({unit} - self.failing)
+            return unit not in self.failing
         slot = unit.partition("@")[2].removesuffix(".service")
         lines = (self.run_folder / f"{slot}.step").read_text().splitlines()
         settings = {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
         step = settings.pop("STEP")
         self.steps.append((f"{slot} {step}", settings))
-        answer = self.answers.get(step, PLAN)
+        failed = unit in self.failing
+        answer = self.answers.get(step, {} if failed else PLAN)
         (self.run_folder / f"{slot}.json").write_text(json.dumps(answer))
-        return True
+        return not failed
 
 
 class PlayedHost:

@@ -61,7 +61,7 @@ def test_a_project_migrates_in_its_own_way_where_it_has_one(project: DjangoProje
 
 def test_a_migration_that_fails_is_not_tried_again(project: DjangoProject) -> None:
     project.migration("0003_fail", 'migrations.RunSQL("SELECT nothing_of_this_name")', after="0002_add")
-    with pytest.raises(Refused, match=r"manage\.py migrate --noinput` failed\."):
+    with pytest.raises(Refused, match=r"`.*manage\.py migrate --noinput` failed: .*no such column.*\.$"):
         project.take("migrate")
     assert project.output.count("Running migrations") == 1
 
@@ -124,12 +124,12 @@ def test_warnings_of_djangos_checks_are_shown_but_those_that_the_proxy_answers(p
 
 def test_a_package_that_the_project_lacks_is_named_with_the_line(project: DjangoProject) -> None:
     project.write("goods/models.py", "\nimport nothing_of_this_name\n")
-    with pytest.raises(Refused, match=r"\(goods/models.py:2\) must have the package of nothing_of_this_name"):
+    with pytest.raises(Refused, match=r"^The project \(goods/models.py:2\) must have the package of nothing_of"):
         project.take("plan")
 
 
 def test_settings_that_do_not_exist_are_named(project: DjangoProject) -> None:
-    with pytest.raises(Refused, match="There is no settings module shop_setings: name the project's"):
+    with pytest.raises(Refused, match=r"^There is no settings module shop_setings: name the project's"):
         project.take("plan", PROJECT_SETTINGS_MODULE="shop_setings")
 
 

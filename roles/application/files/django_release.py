@@ -1,6 +1,7 @@
 """Take one step of a release with the release's own Django, and print what it found as JSON.
 
-STEP says which, `python django_release.py` runs in the project's folder, as the project's user:
+STEP says which, `python django_release.py` runs in the project's folder, as the project's user. Where the step is
+refused, the answer is {"refused": why}:
 
     build       collect the static files, then all of `check`
     check       what this host needs of the settings, Django's checks for deployment, then all of `plan`
@@ -242,11 +243,14 @@ def main() -> None:
         load()
         django.setup()
         logging.disable(logging.INFO)
-        print(json.dumps(STEPS[os.environ["STEP"]]()), file=answer, flush=True)
+        found = STEPS[os.environ["STEP"]]()
     except Refused as refused:
-        sys.exit(str(refused))
+        found = {"refused": str(refused)}
     except ModuleNotFoundError as error:
-        sys.exit(str(missing_package("The project", error)))
+        found = {"refused": str(missing_package("The project", error))}
+    print(json.dumps(found), file=answer, flush=True)
+    # For the journal too.
+    sys.exit(found.get("refused"))
 
 
 if __name__ == "__main__":

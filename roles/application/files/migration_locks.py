@@ -30,6 +30,7 @@ SESSION_NAME = "migration of a release"
 INDEX = re.compile(
     rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})\s+ON\b", re.IGNORECASE
 )
+EXCEPTION = re.compile(r"(\w+\.)+\w+: |\w+(Error|Exception): ")
 IF_NOT_EXISTS = re.compile(r"\bCONCURRENTLY\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 SESSION = """
     SELECT usename, application_name, state, query,
@@ -137,6 +138,13 @@ def watched(holder: Any, command: list[str], lock_seconds: int | None = None) ->
     return process.returncode, said, f"{reason}, or try at a quieter time."
 
 
+def failure(command: list[str], said: str) -> str:
+    """That a command failed, with its last exception, or its last line."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
+    why = next(filter(EXCEPTION.match, reversed(lines)), lines[-1])
+    return f"`{' '.join(command)}` failed: {why.strip().rstrip('.')}."
+
+
 def run(holder: Any, command: list[str]) -> None:
     """Run a command that migrates, again when it could not get a lock in time: it must not queue up in front of the
     requests that use the table."""
@@ -146,7 +154,7 @@ def run(holder: Any, command: list[str]) -> None:
         if code == 0:
             return
         if LOCKED not in said:
-            raise Refused(f"`{' '.join(command)}` failed.")
+            raise Refused(failure(command, said))
         if attempt < attempts:
             say(f"A migration waited for a lock in vain; attempt {attempt} of {attempts}.")
             time.sleep(PAUSE_SECONDS)
@@ -205,7 +213,7 @@ def run_concurrently(holder: Any, migration: Any, command: list[str], statements
     )
     if LOCKED in said:
         raise Refused(f"A migration did not get the lock it needs in {LOCK_WAIT_SECONDS} s. {reason}{about}")
-    raise Refused(f"`{' '.join(command)}` failed.{about}")
+    raise Refused(failure(command, said) + about)
 
 
 def concurrent(executor: Any, migration: Any, backwards: bool) -> list[Statement]:

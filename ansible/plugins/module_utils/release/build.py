@@ -7,7 +7,7 @@ import tempfile
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import PLAN_PREFIX
-from ansible_collections.slipway.host.plugins.module_utils.release.django import parse
+from ansible_collections.slipway.host.plugins.module_utils.release.django import parse, refusal
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
@@ -132,7 +132,7 @@ def preview(host: Host, request: Request) -> Json:
         done = host.django.plan(code, usable, os.path.realpath(f"{current}/environment"))
     if done.returncode:
         # It ran without its packages or with the old environment, which a deploy brings first.
-        why = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        why = refusal(done.stdout, done.stderr.splitlines())
         return {"changed": True, "pending": [], "summary": f"  What it migrates cannot be told before: {why}"}
     plan = parse(done.stdout)
     return {"changed": True, "pending": plan["pending"], "summary": summary(plan, [], packages_change=venv is None)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -59,6 +60,13 @@ def parse(text: str) -> Json:
         raise UserError("The step ended without an answer.") from error
 
 
+def refusal(text: str, said: list[str]) -> str:
+    """Why the driver failed, as the end of a sentence: what it answered, else the last that was said."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(text)["refused"]).rstrip(".")
+    return systemd.last_words(said)
+
+
 class Django:
     """Steps that only the release's own code can take; what they say goes to the log of the attempt."""
 
@@ -87,15 +95,22 @@ class Django:
         unit = self.slots.step_unit(slot)
         # One that still runs would be joined, and answer what it was asked before.
         systemd.stop([unit])
+        path = f"{folder}/{slot}.json"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         failed = systemd.systemctl("start", unit).returncode
         lines = systemd.journal(unit)
         if attempt := self.attempt.read():
             Log(self.project.root, attempt["id"]).write("\n".join([f"# {unit}: {step}", *lines]))
+        answer = ""
+        with contextlib.suppress(FileNotFoundError), open(path) as file:
+            answer = file.read()
         if failed:
             systemd.systemctl("reset-failed", unit)
-            raise UserError(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
-        with open(f"{folder}/{slot}.json") as answer:
-            return parse(answer.read())
+            why = refusal(answer, lines)
+            rest = [line for line in lines if line.rstrip(".") not in why]
+            raise UserError(f"Release {self.slots.release(slot)} failed in the step `{step}`: {why}.", rest)
+        return parse(answer)
 
     def plan(self, folder: str, venv: str, environment: str) -> subprocess.CompletedProcess[str]:
         """Ask the code in a folder what it would migrate."""
