@@ -105,6 +105,23 @@ def test_a_project_runs_the_processes_that_it_defines_and_no_others(host: Host, 
     assert {unit.split("@")[0] for unit in pids(host, name)} == {f"{name}-{process}" for process in processes}
 
 
+def test_gunicorn_starts_without_an_error(host: Host) -> None:
+    """The newest one opens a socket for commands, in a home that it may not write to."""
+    said = host.check_output("journalctl --output=cat --unit='stock-web@*'")
+    assert "Listening at" in said
+    assert "[ERROR]" not in said
+
+
+@pytest.mark.destructive
+def test_a_first_user_is_made_without_a_question(host: Host) -> None:
+    words = (
+        "DJANGO_SUPERUSER_PASSWORD='a \"b\" $c' DJANGO_SUPERUSER_USERNAME=ada DJANGO_SUPERUSER_EMAIL=ada@example.org"
+    )
+    assert "created" in host.check_output(f"sudo {words} stock-manage createsuperuser --noinput")
+    known = "from django.contrib.auth import authenticate as a; assert a(username='ada', password='a \"b\" $c')"
+    manage(host, "stock", known)
+
+
 @pytest.mark.destructive
 def test_a_task_is_carried_out(host: Host, sites: dict[str, Site]) -> None:
     manage(host, "shop", "from shop.notes.tasks import remember; remember.delay('tea').get(timeout=20)")
