@@ -19,7 +19,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PROJECT_SETTINGS_MODULE", "shop_settings")
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop_settings")
     yield load
     sys.modules.pop("shop_settings", None)
 

@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 from django_project import CREATE, ONE_WAY, DjangoProject, Refused
 
+FILES = str(Path(__file__).parents[1] / "roles/application/files")
+OURS = {
+    **{"DJANGO_SETTINGS_MODULE": "inventory_settings", "PROJECT_SETTINGS_MODULE": "shop_settings"},
+    **{"PYTHONPATH": FILES, "PROJECT_SETTINGS": "{}"},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> DjangoProject:
@@ -130,7 +136,7 @@ def test_a_package_that_the_project_lacks_is_named_with_the_line(project: Django
 
 def test_settings_that_do_not_exist_are_named(project: DjangoProject) -> None:
     with pytest.raises(Refused, match=r"^There is no settings module shop_setings: name the project's"):
-        project.take("plan", PROJECT_SETTINGS_MODULE="shop_setings")
+        project.take("plan", **{**OURS, "PROJECT_SETTINGS_MODULE": "shop_setings"})
 
 
 # --- static files
@@ -155,8 +161,43 @@ def test_another_folder_of_static_files_is_refused(project: DjangoProject) -> No
 
 def test_the_inventory_has_the_last_word_on_settings(project: DjangoProject) -> None:
     project.set("DEBUG = True")
-    files = str(Path(__file__).parents[1] / "roles/application/files")
-    wanted = {"DJANGO_SETTINGS_MODULE": "inventory_settings", "PROJECT_SETTINGS_MODULE": "shop_settings"}
     with pytest.raises(Refused, match="DEBUG is on"):
-        project.take("check", **wanted, PYTHONPATH=files, PROJECT_SETTINGS="{}")
-    project.take("check", **wanted, PYTHONPATH=files, PROJECT_SETTINGS='{"DEBUG": false}')
+        project.take("check", **OURS)
+    project.take("check", **{**OURS, "PROJECT_SETTINGS": '{"DEBUG": false}'})
+
+
+MAIL = "'mail': {'class': 'django.utils.log.AdminEmailHandler'}"
+HANDLERS = {
+    "none": "",
+    "only a mail": f"LOGGING = {{'version': 1, 'handlers': {{{MAIL}}}, 'root': {{'handlers': ['mail']}}}}",
+    "a log": f"LOGGING = {{'version': 1, 'handlers': {{{MAIL}, 'own': {{'class': 'logging.StreamHandler'}}}}}}",
+    "set up by hand": "import logging; logging.basicConfig(format='own: %(message)s')",
+    "set up by itself": "LOGGING_CONFIG = None",
+}
+JOURNAL = "ERROR django.request: it broke"
+
+
+@pytest.mark.parametrize(
+    ("has", "logged"),
+    [("none", JOURNAL), ("only a mail", JOURNAL), ("a log", ""), ("set up by hand", "own: it broke")],
+)
+def test_errors_are_logged_once_where_the_project_logs_them_nowhere(
+    project: DjangoProject, has: str, logged: str
+) -> None:
+    project.set(HANDLERS[has])
+    project.write("goods/models.py", "import logging\nlogging.getLogger('django.request').error('it broke')\n")
+    project.take("plan", **OURS)
+    assert [line for line in project.output.splitlines() if "it broke" in line] == [logged] * bool(logged)
+
+
+def test_a_project_that_sets_logging_up_by_itself_is_left_alone(project: DjangoProject) -> None:
+    project.set(HANDLERS["set up by itself"])
+    project.write("goods/models.py", "from django.conf import settings\nassert not settings.LOGGING\n")
+    project.take("plan", **OURS)
+
+
+def test_settings_may_import_what_needs_settings(project: DjangoProject) -> None:
+    project.write("shop_tasks.py", "from django.conf import settings\nNAME = settings.ROOT_URLCONF\n")
+    project.set("import shop_tasks\nSAID = shop_tasks.NAME")
+    project.write("goods/models.py", "from django.conf import settings\nassert settings.SAID == 'shop_urls'\n")
+    project.take("plan", **OURS)

@@ -19,17 +19,22 @@ GIVEN = {
 }
 
 
-def render(role: str, name: str, inventory: Path, **given: Any) -> list[str]:
-    """The lines of a template, as the role would write them for an inventory that says no more than it must."""
+def templar(role: str, inventory: Path, **given: Any) -> Templar:
+    """What knows a role's variables, for an inventory that says no more than it must."""
     loader = DataLoader()
     values: dict[str, Any] = {}
     for file in ("project/defaults", f"{role}/defaults", f"{role}/vars"):
         path = ROOT / "roles" / file / "main.yml"
         values |= loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
     values |= {**GIVEN, "ansible_role_name": role, "inventory_dir": str(inventory), **given}
+    return Templar(loader=loader, variables=values)
+
+
+def render(role: str, name: str, inventory: Path, **given: Any) -> list[str]:
+    """The lines of a template, as the role would write them."""
     folder = ROOT / "roles" / role / "templates"
-    templar = Templar(loader=loader, variables=values).copy_with_new_env(searchpath=[str(folder)])
-    text = templar.template(trust_as_template((folder / name).read_text()))
+    knows = templar(role, inventory, **given).copy_with_new_env(searchpath=[str(folder)])
+    text = knows.template(trust_as_template((folder / name).read_text()))
     return [line.strip() for line in str(text).splitlines()]
 
 
@@ -84,3 +89,17 @@ def test_the_firewall_drops_what_no_rule_accepts(tmp_path: Path) -> None:
 def test_traffic_of_containers_is_none_of_the_firewall_s(tmp_path: Path) -> None:
     """A chain that drops it would drop it for all tables."""
     assert "hook forward" not in render("firewall", "nftables.conf.j2", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("own", "path"),
+    [({}, "/usr/local/lib/shop"), ({"PYTHONPATH": "src"}, "/usr/local/lib/shop:src")],
+)
+def test_settings_are_read_through_the_inventory_s_and_a_project_keeps_its_path(
+    tmp_path: Path, own: dict[str, str], path: str
+) -> None:
+    given = {"application_environment": own, "application_secret_key": "x", "application_web_workers_count": 2}
+    text = trust_as_template("{{ application_environment_variables }}")
+    found = templar("application", tmp_path, **given).template(text)
+    assert (found["PYTHONPATH"], found["DJANGO_SETTINGS_MODULE"]) == (path, "inventory_settings")
+    assert found["PROJECT_SETTINGS_MODULE"] == "config.django.production"

@@ -123,6 +123,14 @@ def test_a_first_user_is_made_without_a_question(host: Host) -> None:
 
 
 @pytest.mark.destructive
+def test_an_error_of_a_project_without_logging_is_in_the_journal(host: Host, sites: dict[str, Site]) -> None:
+    assert sites["shop"].ask("POST", "/files/?title=x", form={"text": "x"}).status == 500
+    said = host.check_output("journalctl --output=cat --unit='shop-web@*'")
+    assert "ERROR django.request: Internal Server Error: /files/" in said
+    assert "MultiValueDictKeyError: 'name'" in said
+
+
+@pytest.mark.destructive
 def test_a_task_is_carried_out(host: Host, sites: dict[str, Site]) -> None:
     manage(host, "shop", "from shop.notes.tasks import remember; remember.delay('tea').get(timeout=20)")
     assert not re.search(r"\b0 notes", sites["shop"].get("/").body.decode())

@@ -212,7 +212,7 @@ def load() -> None:
     """Import the settings; what they lack is named with the line that needs it."""
     name = os.environ.get("PROJECT_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
     try:
-        importlib.import_module(name)
+        importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise Refused(
@@ -238,9 +238,12 @@ def main() -> None:
     os.dup2(2, 1)
     sys.path.insert(0, os.getcwd())
     import django
+    from django.conf import settings
 
     try:
         load()
+        # What settings import may have asked for them, and got the half that was there.
+        settings._setup()
         django.setup()
         logging.disable(logging.INFO)
         found = STEPS[os.environ["STEP"]]()
