@@ -30,8 +30,19 @@ def test_a_database_of_another_host_has_to_prove_its_name() -> None:
 
 @pytest.mark.parametrize("given", [{"host": "10.0.0.5"}, {"ca": AUTHORITY}])
 def test_another_host_without_its_authority_is_refused(given: dict[str, str]) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"postgres_url takes host and ca together: .* Write "):
+    with pytest.raises(
+        AnsibleFilterError, match=r"postgres_url takes host and ca together: .* Write postgres_url\(pro"
+    ):
         urls.postgres_url("secret", "shop", **given)
+    with pytest.raises(AnsibleFilterError, match=r"redis_url takes host and ca together: .* Write redis_url\(host="):
+        urls.redis_url("secret", given.get("host", ""), given.get("ca", ""))
+
+
+def test_a_cache_of_another_host_has_to_prove_its_name() -> None:
+    assert urls.redis_url("se/cret") == "redis://:se%2Fcret@127.0.0.1:6380/0"
+    assert urls.redis_url("secret", port=6381) == "redis://:secret@127.0.0.1:6381/0"
+    url = urls.redis_url("secret", host="10.0.0.5", ca=AUTHORITY)
+    assert url == f"rediss://:secret@10.0.0.5:6380/0?ssl_cert_reqs=required&ssl_ca_certs={AUTHORITY}"
 
 
 def test_a_broker_of_another_host_is_reached_over_tls() -> None:

@@ -59,6 +59,8 @@ NAMED: dict[str, Any] = {
     "application_media_folder": {"type": "str", "description": "Folder."},
     "application_persistent_paths": {"type": "list", "elements": "str", "description": "Paths."},
     "application_requirements_file": {"type": "str", "description": "File."},
+    "application_cache_url": {"type": "str", "no_log": True, "description": "URL."},
+    "cache_memory_mb": {"type": "int", "description": "Memory."},
     "application_settings": {"type": "dict", "no_log": True, "description": "Settings."},
     "application_processes": {
         "type": "list",
@@ -92,6 +94,10 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("application_broker_url", "127.0.0.1:5672"),
         ("application_broker_url", "amqp://shop:secret@broker.example:port/shop"),
         ("application_broker_url", "amqp://shop:secret@broker.example:70000/shop"),
+        ("application_cache_url", "memcached://127.0.0.1"),
+        ("application_cache_url", "redis://"),
+        ("application_cache_url", "redis://redis.example:70000"),
+        ("cache_memory_mb", 0),
         ("application_health_path", "health"),
         ("application_media_folder", "/srv/media"),
         ("application_persistent_paths", ["../db.sqlite3"]),
@@ -181,6 +187,9 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_broker_url", "redis+socket:///run/redis/redis.sock"),
         ("application_broker_url", "sqla+postgresql://shop:PASSWORD@db.example/shop"),
         ("application_broker_url", "sqs://KEY:s3/cret@"),
+        ("application_cache_url", ""),
+        ("application_cache_url", "rediss://:PASSWORD@redis.example.org/3"),
+        ("cache_memory_mb", 16),
         ("application_health_path", ""),
         ("application_media_folder", "shop/media"),
         ("application_persistent_paths", ["db.sqlite3", "var/uploads/"]),
@@ -278,6 +287,7 @@ def test_an_unknown_name_is_reported_when_a_role_should_know_it(name: str, expec
     [
         ({}, ["application_broker_url is missing"]),
         ({"application_broker_url": ""}, ["application_broker_url is missing"]),
+        ({"group_names": ["web", "cache"]}, ["application_cache_url is missing"]),
         # What is wrong has its own sentence.
         ({"application_broker_url": "kafka://broker/1"}, []),
     ],

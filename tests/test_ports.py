@@ -14,6 +14,7 @@ from repository import ROOT
 LISTENERS = """
 LISTEN 0 511  0.0.0.0:80        0.0.0.0:* users:(("{web}",pid=812,fd=4),("{web}",pid=813,fd=4))
 LISTEN 0 511  [::]:8443            [::]:* users:(("node",pid=5,fd=4))
+LISTEN 0 511  127.0.0.1:6380    0.0.0.0:* users:(("node",pid=5,fd=5))
 LISTEN 0 200  127.0.0.1:5432    0.0.0.0:* users:(("docker-proxy",pid=77,fd=4))
 """
 
@@ -24,7 +25,13 @@ def preflight(folder: Path, web: str, *groups: str) -> str:
     ss.write_text(f"#!/bin/sh\ncat <<'END'\n{LISTENERS.format(web=web).strip()}\nEND\n")
     ss.chmod(0o755)
     known = yaml.safe_load((ROOT / "roles/project/vars/main.yml").read_text())
-    given = {**known, "project_http_port": 80, "project_https_port": 443, "ansible_connection": "local"}
+    given = {
+        **known,
+        "project_http_port": 80,
+        "project_https_port": 443,
+        "__project_cache_port": 6380,
+        "ansible_connection": "local",
+    }
     given |= {"__project_groups": list(groups), "ansible_become": False, "ansible_python_interpreter": sys.executable}
     tasks = str(ROOT / "roles/project/tasks/ports.yml")
     play = {"hosts": "all", "gather_facts": False, "vars": given, "tasks": [{"ansible.builtin.import_tasks": tasks}]}
@@ -49,6 +56,7 @@ def preflight(folder: Path, web: str, *groups: str) -> str:
         ),
         ("nginx", ["web", "worker"], "web1: 2 ok, 0 changed, 0 failed"),
         ("nginx", ["database"], "Port 5432 of web1 is in use by docker-proxy (process 77): stop that program"),
+        ("nginx", ["cache"], "Port 6380 of web1 is in use by node (process 5): stop that program and keep"),
         ("apache2", ["broker"], "web1: 2 ok, 0 changed, 0 failed"),
     ],
 )

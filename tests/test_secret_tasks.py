@@ -19,6 +19,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "certificates/tasks/install.yml": {"certificates_group": "root", "certificates_file": "shop"},
     "release/tasks/build.yml": {"release_action": "deploy", "release_environment": {"SECRET_KEY": HIDDEN}},
     "broker/tasks/configure.yml": {"broker_password": HIDDEN, "broker_user": "shop", "broker_vhost": "/"},
+    "cache/tasks/configure.yml": {"cache_password": HIDDEN},
     "postgresql/tasks/database.yml": {"postgresql_user": "shop", "postgresql_password": HIDDEN},
     "application/tasks/administrator.yml": {
         **{"application_admin_email": "ada@shop.example", "application_admin_password": HIDDEN},
@@ -29,6 +30,7 @@ TRIED = {
     "certificates/tasks/install.yml": ["install | Copy the private key"],
     "release/tasks/build.yml": ["build | Write the environment"],
     "broker/tasks/configure.yml": ["configure | Render the virtual host and its user"],
+    "cache/tasks/configure.yml": ["configure | Render the settings"],
     "postgresql/tasks/database.yml": ["database | Create the application's role"],
     "application/tasks/administrator.yml": [
         "administrator | Create the administrator",
@@ -91,6 +93,7 @@ def run(file: str, folder: Path, **more: Any) -> str:
         ("certificates/tasks/install.yml", "Destination directory"),
         ("release/tasks/build.yml", "Destination directory"),
         ("broker/tasks/configure.yml", "Destination directory"),
+        ("cache/tasks/configure.yml", "Destination directory"),
         ("postgresql/tasks/database.yml", "psycopg"),
         ("application/tasks/administrator.yml", "could not be created: CommandError: ******** is common"),
     ],

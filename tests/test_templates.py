@@ -91,6 +91,26 @@ def test_traffic_of_containers_is_none_of_the_firewall_s(tmp_path: Path) -> None
     assert "hook forward" not in render("firewall", "nftables.conf.j2", tmp_path)
 
 
+def test_a_cache_asks_for_its_password_and_has_a_limit(tmp_path: Path) -> None:
+    lines = render("cache", "redis.conf.j2", tmp_path, **{"cache_password": 'a "b" \\'})
+    settings = dict(line.split(" ", 1) for line in lines if " " in line and line[0] != "#")
+    assert {
+        "bind": "127.0.0.1",
+        "port": "6380",
+        "requirepass": r'"a \"b\" \\"',
+        "maxmemory": "128mb",
+        "maxmemory-policy": "volatile-lru",
+    }.items() <= settings.items()
+
+
+def test_a_cache_for_other_hosts_takes_tls_alone(tmp_path: Path) -> None:
+    given = {"cache_password": "x", "cache_listen_addresses": ["10.0.0.5"]}
+    lines = render("cache", "redis.conf.j2", tmp_path, **given)
+    assert {"bind 10.0.0.5", "port 0", "tls-port 6380"} <= set(lines)
+    unit = render("cache", "redis-cache.service.j2", tmp_path, **given)
+    assert "LoadCredential=privkey.pem:/etc/ssl/shop/internal/privkey.pem" in unit
+
+
 @pytest.mark.parametrize(
     ("own", "path"),
     [({}, "/usr/local/lib/shop"), ({"PYTHONPATH": "src"}, "/usr/local/lib/shop:src")],

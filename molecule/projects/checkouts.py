@@ -17,10 +17,24 @@ GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
 PROJECTS = {"stock": "stock.test", "shop": "shop.test", "chat": "chat.test"}
 # What only the owner of a project knows.
 OPTIONS = {"chat": ["--health=/"]}
-# What operators add: here a second database, and less patience than the tests' time allows.
+# What operators add: here a second database with an extension, a cache, and less patience than the tests' time allows.
+VALUES = "group_vars/all"
 ADDED = [
-    ("application.yml", "release_grace_seconds: 2"),
-    ("postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
+    (PROJECTS, f"{VALUES}/application.yml", "release_grace_seconds: 2"),
+    (PROJECTS, f"{VALUES}/postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
+    (["chat"], f"{VALUES}/postgresql.yml", "postgresql_extensions: [earthdistance]"),
+    (["shop"], "hosts.yml", "cache: {children: {single: }}"),
+    (
+        ["shop"],
+        f"{VALUES}/application.yml",
+        'application_cache_url: "{{ vault_cache_password | slipway.host.redis_url }}"',
+    ),
+    (["shop"], f"{VALUES}/application.yml", 'cache_password: "{{ vault_cache_password }}"'),
+    (
+        ["shop"],
+        f"{VALUES}/vault.yml",
+        "vault_cache_password: \"{{ lookup('slipway.host.secret', 'cache_password') }}\"",
+    ),
 ]
 
 
@@ -63,9 +77,9 @@ def main() -> None:
                 stdin=subprocess.DEVNULL,
             )
         )
-        for file, line in ADDED:
-            path = CACHE / "inventories" / name / "group_vars/all" / file
-            if path.exists():
+        for projects, file, line in ADDED:
+            path = CACHE / "inventories" / name / file
+            if name in projects and path.exists():
                 path.write_text(f"{path.read_text()}{line}\n")
         shutil.copy(hosts / "machines.yml", CACHE / "inventories" / name)
 

@@ -207,6 +207,41 @@ def test_a_second_database_is_its_project_s(host: Host, database: str, answers: 
     assert (done.rc == 0) == answers
 
 
+@pytest.mark.parametrize("database", ["chat", "chat-reports"])
+def test_an_extension_that_needs_a_superuser_is_in_each_database(host: Host, database: str) -> None:
+    url = f"os.environ['DATABASE_URL'].replace('/chat?', '/{database}?')"
+    code = f"import os, psycopg; print(psycopg.connect({url}).execute('SELECT earth()').fetchone())"
+    assert "6378168.0" in manage(host, "chat", code)
+
+
+# --- a cache --------------------------------------------------------------------------------------------------------
+
+
+def test_a_cache_is_the_project_s_with_a_password_and_a_limit(host: Host) -> None:
+    assert "NOAUTH" in host.check_output("redis-cli -p 6380 ping")
+    code = "import os, redis; r = redis.Redis.from_url(os.environ['CACHE_URL'], decode_responses=True); "
+    code += "r.set('a', 'b', ex=60); print(r.get('a'), r.config_get('maxmemory*'), os.environ['REDIS_URL'][:24])"
+    said = manage(host, "shop", code)
+    assert "'maxmemory': '134217728'" in said
+    assert "'maxmemory-policy': 'volatile-lru'" in said
+    # The broker of the project, which its own environment names.
+    assert "b {" in said
+    assert said.endswith("redis://127.0.0.1:6379/0")
+
+
+def test_a_cache_listens_on_loopback_only_and_returns_after_a_boot(host: Host) -> None:
+    places = host.check_output("ss --no-header --listening --tcp --numeric 'sport = 6380'").split("\n")
+    assert [place.split()[3] for place in places] == ["127.0.0.1:6380"]
+    assert host.check_output("systemctl is-enabled redis-cache@shop.service") == "enabled"
+
+
+def test_only_root_reads_the_password_of_the_cache(host: Host) -> None:
+    file = host.file("/etc/redis-cache/shop.conf")
+    assert (file.user, file.mode) == ("root", 0o600)
+    uid = host.check_output("stat --format=%U /proc/$(systemctl show --property=MainPID --value redis-cache@shop)")
+    assert uid not in ("root", "redis", "shop")
+
+
 # --- releases -------------------------------------------------------------------------------------------------------
 
 

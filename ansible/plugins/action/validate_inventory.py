@@ -67,7 +67,8 @@ class ActionModule(ActionBase):
     def groups_of(self, role: str) -> list[str]:
         """Where a role runs; what the others need, every host does."""
         processes = {"application": self.process_groups, "release": self.process_groups}
-        return {**processes, "broker": ["broker"], "postgresql": ["database"]}.get(role, ["all"])
+        services = {"broker": ["broker"], "cache": ["cache"], "postgresql": ["database"]}
+        return {**processes, **services}.get(role, ["all"])
 
     def problems(self, host: str, variables: Mapping[str, Any], folder: Path) -> Iterator[str]:
         """Sentences about what `host` gets from its inventory."""

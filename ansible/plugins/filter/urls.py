@@ -1,4 +1,4 @@
-"""The URLs under which an application reaches its database and its broker."""
+"""The URLs under which an application reaches its database, its broker and its cache."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from ansible.errors import AnsibleFilterError
 
 def postgres_url(password: str | int, name: str, host: str = "", ca: str = "") -> str:
     """The database `name`, whose owner has the same name: on this host's socket, or over TLS on `host`."""
-    if bool(host) != bool(ca):
-        raise AnsibleFilterError(
-            "postgres_url takes host and ca together: a database on another host has to prove its name. "
-            "Write postgres_url(project_name, host='10.0.0.5', ca='/etc/ssl/authority.pem'), or neither for this host"
-        )
+    require_both("postgres_url(project_name, ", host, ca)
     if not host:
         # The host as a parameter: not every parser decodes it in front of the path.
         return f"postgres://{login(name, password)}@/{name}?host=/run/postgresql"
@@ -29,6 +25,25 @@ def amqp_url(password: str | int, name: str, host: str = "") -> str:
     return f"amqps://{login(name, password)}@{bracketed(host)}:5671/{name}"
 
 
+def redis_url(password: str | int, host: str = "", ca: str = "", port: int = 6380) -> str:
+    """The cache: on this host, or over TLS on `host`."""
+    require_both("redis_url(", host, ca)
+    user = login("", password)
+    if not host:
+        return f"redis://{user}@127.0.0.1:{port}/0"
+    query = urlencode({"ssl_cert_reqs": "required", "ssl_ca_certs": ca}, safe="/")
+    return f"rediss://{user}@{bracketed(host)}:{port}/0?{query}"
+
+
+def require_both(call: str, host: str, ca: str) -> None:
+    """Refuse a host that need not prove its name."""
+    if bool(host) != bool(ca):
+        raise AnsibleFilterError(
+            f"{call.partition('(')[0]} takes host and ca together: a service on another host has to prove its name. "
+            f"Write {call}host='10.0.0.5', ca='/etc/ssl/authority.pem'), or neither for this host"
+        )
+
+
 def login(name: str, password: str | int) -> str:
     # YAML takes a password of digits for a number.
     return f"{name}:{quote(str(password), safe='')}"
@@ -41,4 +56,4 @@ def bracketed(host: str) -> str:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., str]]:
-        return {"postgres_url": postgres_url, "amqp_url": amqp_url}
+        return {"postgres_url": postgres_url, "amqp_url": amqp_url, "redis_url": redis_url}

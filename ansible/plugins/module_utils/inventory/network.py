@@ -98,6 +98,13 @@ def is_own_broker(value: str) -> bool:
     return all(url.scheme in OWN_BROKERS and url.hostname for url in urls)
 
 
+def is_cache(value: str) -> bool:
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        return value == "" or (url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0)
+    return False
+
+
 def is_database(value: str) -> bool:
     with contextlib.suppress(ValueError):
         url = urlsplit(value)
@@ -158,6 +165,11 @@ OWN_BROKER = Rule(
     f"Slipway's own application needs {', '.join(f'{name}://' for name in OWN_BROKERS[:-1])} or {OWN_BROKERS[-1]}://, "
     "and the host of the broker",
     BROKER.example,
+)
+CACHE = Rule(
+    is_cache,
+    "it must be the URL of a Redis or Valkey, redis:// or rediss:// with TLS, and its port must be one",
+    "redis://:PASSWORD@127.0.0.1:6380/0",
 )
 DATABASE = Rule(
     is_database,

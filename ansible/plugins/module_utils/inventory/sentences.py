@@ -19,9 +19,11 @@ from ansible_collections.slipway.host.plugins.module_utils.inventory.specs impor
 
 # Looked for only when there is something to say.
 Where = Callable[[], str]
+# Where the application learns of each service, and where a line for it is.
 SERVICES = {
-    "database": ("application_database_url", "application"),
-    "broker": ("application_broker_url", "application"),
+    "database": ("application_database_url", "inventories/production"),
+    "broker": ("application_broker_url", "inventories/production"),
+    "cache": ("application_cache_url", "roles/cache/README.md"),
 }
 PORTS = ("project_http_port", "project_https_port")
 
@@ -128,10 +130,11 @@ def describe_login(given: Mapping[str, Any], valid: Mapping[str, Any], where: Wh
 
 def describe_unused(given: Mapping[str, Any], valid: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Sentences about services of this inventory that its project would not know how to reach."""
-    for service, (name, file) in SERVICES.items():
+    for service, (name, example) in SERVICES.items():
+        needed = service in given["group_names"] or (is_own(given) and service != "cache")
         # One that is wrong has a sentence already.
-        if not valid.get(name, given.get(name)) and (is_own(given) or service in given["group_names"]):
+        if not valid.get(name, given.get(name)) and needed:
             yield (
-                f"{name} is missing in {folder}/group_vars/all/{file}.yml: it says where the {service} is. Take the "
-                f"line of inventories/production, or empty the group {service} in {folder}/hosts.yml."
+                f"{name} is missing in {folder}/group_vars/all/application.yml: it says where the {service} is. Take "
+                f"the line of {example}, or empty the group {service} in {folder}/hosts.yml."
             )
