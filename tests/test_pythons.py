@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.action import source
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-from ansible_collections.slipway.host.plugins.plugin_utils.pythons import fits
+from ansible_collections.slipway.host.plugins.plugin_utils.pythons import fits, ways
 
 UV = 'version = 1\nrequires-python = ">=3.14"\n'
 POETRY = '[metadata]\npython-versions = "^3.11"\n'
@@ -81,3 +81,22 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, lock: str, sentence: str
 def test_a_range_has_some_pythons_and_no_others(wanted: str, lowest: str, beyond: str) -> None:
     assert fits(lowest, wanted)
     assert not (beyond and fits(beyond, wanted))
+
+
+def test_a_version_without_its_patch_is_any_of_them() -> None:
+    assert fits("3.14", "==3.14.*")
+    assert fits("3.14", ">=3.14.2,<3.15")
+    assert not fits("3.13", ">=3.14.2")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("==3.14.*", 'set application_python: "3.14", take a host with Ubuntu 26.04, '),
+        (">=3.13", 'set application_python: "3.13", take a host with Debian 13 or Ubuntu 26.04, '),
+        (">=3.15", 'set application_python: "3.15", '),
+        ("<3.9", ""),
+    ],
+)
+def test_what_would_do_is_named(wanted: str, words: str) -> None:
+    assert ways(wanted) == words

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.release import build, django
+from ansible_collections.slipway.host.plugins.module_utils.release.pythons import HOST
 from release_host import PLAN, PlayedHost
 
 
@@ -61,7 +62,7 @@ def test_a_plan_is_told_by_the_new_code_and_leaves_nothing(serving: PlayedHost, 
 
 def test_a_plan_of_a_release_that_is_there_is_told_with_its_own_packages(serving: PlayedHost) -> None:
     (serving.root / "releases/NEW/requirements.txt").write_text("django==5.2 --hash=sha256:0\n")
-    venv = serving.parts().builds.venvs.path(str(serving.root / "releases/NEW/requirements.txt"))
+    venv = serving.parts().builds.venvs.path(str(serving.root / "releases/NEW/requirements.txt"), HOST)
     os.makedirs(venv)
     Path(venv, ".complete").touch()
     assert plan(serving, release="NEW")["summary"] == ""

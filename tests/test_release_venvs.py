@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
+from ansible_collections.slipway.host.plugins.module_utils.release.pythons import HOST, Pythons
 from ansible_collections.slipway.host.plugins.module_utils.release.venvs import PROOF, Tools, Venvs
 
 
@@ -43,16 +44,16 @@ def requirements(tmp_path: Path) -> str:
 
 
 def prepare(venvs: Venvs, requirements: str) -> Path:
-    path = Path(venvs.path(requirements))
+    path = Path(venvs.path(requirements, HOST))
     path.mkdir(parents=True)
     return path
 
 
 def test_an_environment_is_made_once(tmp_path: Path, tools: Tools, requirements: str) -> None:
-    venvs = Venvs(str(tmp_path), "shop")
+    venvs = Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))
     path = prepare(venvs, requirements)
     for _ in range(2):
-        assert venvs.install(tools, requirements) == str(path)
+        assert venvs.install(tools, requirements, HOST) == str(path)
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call.split()[:2] for call in calls] == [["venv", "--clear"], ["pip", "sync"]]
     assert f"--require-hashes --compile-bytecode --python={path}/bin/python {requirements}" in calls[1]
@@ -60,10 +61,10 @@ def test_an_environment_is_made_once(tmp_path: Path, tools: Tools, requirements:
 
 def test_an_environment_that_fails_does_not_count(tmp_path: Path, tools: Tools, requirements: str) -> None:
     (tmp_path / "tools/bin/uv").write_text("#!/bin/sh\necho 'error: No such package' >&2\nexit 1\n")
-    venvs = Venvs(str(tmp_path), "shop")
+    venvs = Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))
     path = prepare(venvs, requirements)
     with pytest.raises(UserError, match=r"The packages cannot be installed: No such package\.") as refused:
-        venvs.install(tools, requirements)
+        venvs.install(tools, requirements, HOST)
     assert refused.value.journal == ["error: No such package"]
     assert "No such package" in (tmp_path / "logs/1.log").read_text()
     assert not venvs.is_complete(str(path))
@@ -75,24 +76,24 @@ def test_an_environment_that_the_projects_user_may_not_use_does_not_count(
     tmp_path: Path, tools: Tools, requirements: str, closed: Path
 ) -> None:
     """Once marked, it kept each later deploy from serving."""
-    venvs = Venvs(str(tmp_path), "shop")
+    venvs = Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))
     closed.write_text("/srv/shop/venvs/1/lib\n")
     with pytest.raises(
         UserError, match=r"The user shop may not use the virtual environment .*: /srv/shop/venvs/1/lib\."
     ):
-        venvs.install(tools, requirements)
-    assert not venvs.is_complete(venvs.path(requirements))
+        venvs.install(tools, requirements, HOST)
+    assert not venvs.is_complete(venvs.path(requirements, HOST))
 
 
 def test_an_environment_that_was_closed_since_is_made_anew(
     tmp_path: Path, tools: Tools, requirements: str, closed: Path
 ) -> None:
-    venvs = Venvs(str(tmp_path), "shop")
-    path = Path(venvs.install(tools, requirements))
+    venvs = Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))
+    path = Path(venvs.install(tools, requirements, HOST))
     closed.write_text("closed\n")
     uv = tmp_path / "tools/bin/uv"
     uv.write_text(uv.read_text() + f"rm -f {closed}\n")
-    assert venvs.install(tools, requirements) == str(path)
+    assert venvs.install(tools, requirements, HOST) == str(path)
     calls = [call.split()[0] for call in (tmp_path / "calls").read_text().splitlines()]
     assert calls == ["venv", "pip", "venv", "pip"]
 

@@ -17,7 +17,7 @@ class Tools(venvs.Tools):
         self.folder, self.listed, self.reason = folder, listed, reason
         self.words: list[str] = []
 
-    def uv(self, *words: str, cwd: str | None = None) -> tuple[bool, str]:
+    def uv(self, *words: str, cwd: str | None = None, **more: str) -> tuple[bool, str]:
         return self.run("uv", *words)
 
     def poetry(self, *words: str, cwd: str) -> tuple[bool, str]:
@@ -35,7 +35,7 @@ def resolve(folder: Path, name: str, text: str = "", **options: str) -> tuple[li
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     tools = Tools(folder, **options)
-    found, warnings = requirements.resolve(tools, str(folder), name)
+    found, warnings = requirements.resolve(tools, str(folder), name, "/opt/python")
     return tools.words, found, warnings
 
 

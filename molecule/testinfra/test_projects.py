@@ -279,23 +279,26 @@ dependencies = ["django>=5.2,<5.3", "gunicorn>=23"]
 """
 
 
-def deploy_with(requirements: str, files: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def deploy_with(requirements: str, files: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
     """Release the stock project with other files of requirements, which its checkout does not keep."""
     for name, text in files.items():
         (CACHE / "stock" / name).write_text(text)
     subprocess.run([*GIT, "-C", CACHE / "stock", "add", *files], check=True)
     subprocess.run([*GIT, "-C", CACHE / "stock", "commit", "--quiet", "--message", requirements], check=True)
     try:
-        return play("stock", "deploy", "-e", json.dumps({"application_requirements_file": requirements}))
+        return play("stock", "deploy", "-e", json.dumps({"application_requirements_file": requirements, **more}))
     finally:
         subprocess.run([*GIT, "-C", CACHE / "stock", "reset", "--quiet", "--hard", "HEAD^"], check=True)
 
 
 @pytest.mark.destructive
-def test_a_pyproject_without_a_lock_is_installed_with_a_warning(sites: dict[str, Site]) -> None:
-    done = deploy_with("pyproject.toml", {"pyproject.toml": PYPROJECT})
+def test_a_pyproject_without_a_lock_is_installed_with_a_warning_and_another_python(
+    host: Host, sites: dict[str, Site]
+) -> None:
+    done = deploy_with("pyproject.toml", {"pyproject.toml": PYPROJECT}, application_python="/bin/python3")
     assert done.returncode == 0, done.stdout
     assert "pyproject.toml leaves open which version of" in said(done)
+    assert host.check_output("readlink /srv/stock/current/release/.venv/bin/python").startswith("/bin/python3")
     assert sites["stock"].get("/admin/login/").status == 200
     assert play("stock", "rollback").returncode == 0
 

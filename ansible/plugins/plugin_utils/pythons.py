@@ -21,6 +21,13 @@ PLACES: dict[str, list[tuple[str, ...]]] = {
     "pyproject.toml": [("project", "requires-python"), ("tool", "poetry", "dependencies", "python")],
 }
 
+# The supported distributions by their Python.
+DISTRIBUTIONS = {
+    **{"3.10": "Ubuntu 22.04", "3.11": "Debian 12", "3.12": "Ubuntu 24.04"},
+    **{"3.13": "Debian 13", "3.14": "Ubuntu 26.04"},
+}
+PATCHES = 40
+
 
 def wanted(archive: tarfile.TarFile, requirements: str) -> dict[str, str]:
     """The Pythons that the packed project wants, by the file that says so: its requirements, and what lies beside."""
@@ -53,8 +60,17 @@ def value(content: Any, place: tuple[str, ...]) -> str | None:
 
 
 def fits(version: str, wanted: str) -> bool:
-    """Whether a Python is one of those that a file asks for."""
-    return any(Version(version) in each for each in specifiers("", wanted))
+    """Whether a Python is one of those that a file asks for; of a version without its patch, whether any patch is."""
+    versions = [version] if version.count(".") > 1 else [f"{version}.{patch}" for patch in range(PATCHES)]
+    return any(Version(each) in specifier for specifier in specifiers("", wanted) for each in versions)
+
+
+def ways(wanted: str) -> str:
+    """What makes a host have a Python that a file asks for: a variable, or another distribution."""
+    fitting = [minor for minor in (f"3.{number}" for number in range(10, 20)) if fits(minor, wanted)]
+    found = [f'set application_python: "{minor}"' for minor in fitting[:1]]
+    hosts = [DISTRIBUTIONS[minor] for minor in fitting if minor in DISTRIBUTIONS]
+    return ", ".join([*found, *([f"take a host with {' or '.join(hosts)}"] if hosts else []), ""])
 
 
 def specifiers(file: str, said: str) -> list[SpecifierSet]:

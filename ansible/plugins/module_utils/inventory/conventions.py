@@ -16,6 +16,8 @@ CONVENTIONS = {
     "application_cache_url": network.CACHE,
     "application_settings": rules.SETTINGS,
     "application_requirements_file": rules.REQUIREMENTS,
+    "application_python": rules.PYTHON,
+    "application_python_mirror": rules.MIRROR,
     "application_persistent_paths": rules.INNER_PATHS,
     "application_static_folder": rules.INNER_PATH,
     "application_media_folder": rules.INNER_PATH_OR_NONE,

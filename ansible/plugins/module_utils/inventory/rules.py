@@ -111,6 +111,16 @@ REQUIREMENTS = Rule(
     "it must be a path from the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
     "requirements.txt",
 )
+PYTHON = Rule(
+    lambda value: bool(re.fullmatch(r"|3\.[1-9]\d(\.\d+)?|/\S+", value)),
+    "it must be a version of Python from 3.10 on, in quotes, or the absolute path of an interpreter on the host",
+    "3.14",
+)
+MIRROR = Rule(
+    lambda value: bool(re.fullmatch(r"|(https?://|file:///)\S+", value)),
+    "it must be an address that begins with https://, http:// or file:///",
+    "https://mirror.example.org/python-build-standalone",
+)
 INNER_PATH = Rule(is_inner_path, "it must be a path in the project's folder", "staticfiles")
 INNER_PATH_OR_NONE = Rule(lambda value: value == "" or is_inner_path(value), INNER_PATH.words, "media")
 INNER_PATHS = Rule(

@@ -20,6 +20,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release.files import 
     write_json,
 )
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, Request
+from ansible_collections.slipway.host.plugins.module_utils.release.pythons import Pythons
 from ansible_collections.slipway.host.plugins.module_utils.release.venvs import Tools, Venvs, require_commands
 
 FREE_MIB = 300
@@ -34,7 +35,8 @@ class Builds:
     def __init__(self, project: Project) -> None:
         self.project, self.root = project, project.root
         self.folder = os.path.join(self.root, "releases")
-        self.venvs = Venvs(self.root, project.user)
+        self.pythons = Pythons(self.root, project.python, project.python_mirror)
+        self.venvs = Venvs(self.root, project.user, self.pythons)
 
     def path(self, release: str) -> str:
         return os.path.join(self.folder, release)
@@ -99,8 +101,9 @@ class Builds:
             )
         if kinds.kind(requirements_file) == "poetry":
             tools.equip("poetry", request.poetry_requirements)
-        requirements, warnings = kinds.resolve(tools, folder, requirements_file)
-        venv = self.venvs.install(tools, requirements)
+        python = self.pythons.provide(tools)
+        requirements, warnings = kinds.resolve(tools, folder, requirements_file, python)
+        venv = self.venvs.install(tools, requirements, python)
         require_commands(folder, venv, requirements_file, self.project.commands)
         os.symlink(venv, os.path.join(folder, ".venv"))
         # The processes may not write into their release.

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 Path = Annotated[str, {"type": "path"}]
 STEPS = ("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
-SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths")
+SHAPE = ("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Project:
     commands: Annotated[list[str], "What the processes run."]
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
+    python: Annotated[str, "Version that uv brings, or path of an interpreter; empty for the host's."]
+    python_mirror: Annotated[str, "Where uv gets Pythons from; empty for where they are published."]
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]
     media_folder: Annotated[str, "Link to the project's media, relative to the release."]
     persistent_paths: Annotated[list[str], "Links to what outlives releases."]

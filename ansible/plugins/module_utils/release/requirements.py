@@ -17,7 +17,6 @@ LISTED = ".requirements.txt"
 # Where files that lie above the project's folder are in a release, as the action source packs them.
 ABOVE = ".requirements"
 KINDS = {"uv.lock": "uv", "poetry.lock": "poetry", "pyproject.toml": "pyproject"}
-PYTHON = "--python=/usr/bin/python3"
 # What uv says of a package that comes as source, and what compilers and their helpers say that is not there.
 COMPILED = re.compile(r"Failed to build `([^`]+)`")
 MISSING = re.compile(
@@ -58,22 +57,23 @@ def ready_list(folder: str, requirements_file: str) -> str | None:
     return listed if os.path.exists(listed) else None
 
 
-def resolve(tools: Tools, folder: str, requirements_file: str) -> tuple[str, list[str]]:
+def resolve(tools: Tools, folder: str, requirements_file: str, python: str) -> tuple[str, list[str]]:
     """The list that a requirements file stands for, and warnings about it."""
     if ready := ready_list(folder, requirements_file):
         return ready, []
     where, name = os.path.split(path_in(folder, requirements_file))
     listed = os.path.join(folder, LISTED)
     which = kind(name)
+    about = (f"--python={python}",)
     words: tuple[str, ...]
     if which == "uv":
-        words = ("export", "--frozen", "--no-dev", "--no-emit-project", PYTHON, *PLAIN, f"--output-file={listed}")
+        words = ("export", "--frozen", "--no-dev", "--no-emit-project", *about, *PLAIN, f"--output-file={listed}")
         failed, output = tools.uv(*words, cwd=where)
     elif which == "poetry":
         words = ("export", "--no-interaction", "--format=requirements.txt", f"--output={listed}")
         failed, output = tools.poetry(*words, cwd=where)
     else:
-        words = ("pip", "compile", PYTHON, *PLAIN, "--emit-index-url", f"--output-file={listed}", name)
+        words = ("pip", "compile", *about, *PLAIN, "--emit-index-url", f"--output-file={listed}", name)
         failed, output = tools.uv(*words, cwd=where)
     if failed or not os.path.exists(listed):
         with contextlib.suppress(FileNotFoundError):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import shutil
-import sys
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import requirements as kinds
 from ansible_collections.slipway.host.plugins.module_utils.release.files import digest, names
 from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
+from ansible_collections.slipway.host.plugins.module_utils.release.pythons import HOST, Pythons, version_of
 
 SERVERS = ("celery", "daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
-PYTHON = "/usr/bin/python3"
 # Ends with the first path in a folder that may not be used; a link that leads nowhere is nobody's loss.
 PROOF = """
 import os, sys
@@ -39,19 +39,20 @@ class Tools:
         with contextlib.suppress(FileNotFoundError), open(pin) as file:
             if file.read() == requirements:
                 return
-        self.log.require(PYTHON, "-m", "venv", "--clear", folder)
+        self.log.require(HOST, "-m", "venv", "--clear", folder)
         with open(f"{pin}.new", "w") as file:
             file.write(requirements)
         pip = (f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
         self.log.require(*pip, "--require-hashes", "--requirement", f"{pin}.new")
         os.replace(f"{pin}.new", pin)
 
-    def uv(self, *words: str, cwd: str | None = None) -> tuple[bool, str]:
+    def uv(self, *words: str, cwd: str | None = None, **more: str) -> tuple[bool, str]:
         settings = {
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_SYSTEM_CERTS": "1",
             "UV_CACHE_DIR": os.path.join(self.root, "tools", "cache"),
             "UV_NO_PROGRESS": "1",
+            **more,
         }
         return self.log.run(os.path.join(self.root, "tools", "bin", "uv"), *words, cwd=cwd, **settings)
 
@@ -64,21 +65,22 @@ class Tools:
 class Venvs:
     """The folder of virtual environments below the project's root."""
 
-    def __init__(self, root: str, user: str) -> None:
-        self.folder, self.user = os.path.join(root, "venvs"), user
+    def __init__(self, root: str, user: str, pythons: Pythons) -> None:
+        self.folder, self.user, self.pythons = os.path.join(root, "venvs"), user, pythons
 
-    def path(self, requirements: str) -> str:
+    def path(self, requirements: str, python: str) -> str:
         """Where the virtual environment of a list of packages lives: one for each content and Python."""
-        version = ".".join(map(str, sys.version_info[:3]))
-        return os.path.join(self.folder, f"{digest(requirements)[:12]}-{version}")
+        name = f"{digest(requirements)[:12]}-{version_of(python)}"
+        place = "" if python == HOST else f"-{hashlib.sha256(python.encode()).hexdigest()[:8]}"
+        return os.path.join(self.folder, name + place)
 
     def is_complete(self, path: str) -> bool:
         return os.path.exists(os.path.join(path, ".complete"))
 
     def ready(self, folder: str, requirements_file: str) -> str | None:
         """The virtual environment that unpacked files need, where it is there already."""
-        requirements = kinds.ready_list(folder, requirements_file)
-        path = self.path(requirements) if requirements else None
+        requirements, python = kinds.ready_list(folder, requirements_file), self.pythons.present()
+        path = self.path(requirements, python) if requirements and python else None
         return path if path and self.is_complete(path) else None
 
     def closed(self, tools: Tools, path: str) -> str:
@@ -87,14 +89,14 @@ class Venvs:
         failed, output = tools.log.run(*who, os.path.join(path, "bin", "python"), "-I", "-c", PROOF, path, cwd="/")
         return (output.strip().splitlines() or ["no reason was given"])[-1] if failed else ""
 
-    def install(self, tools: Tools, requirements: str) -> str:
+    def install(self, tools: Tools, requirements: str, python: str) -> str:
         """Build a virtual environment where it will live, unless it is there; it counts once it is marked complete."""
-        path = self.path(requirements)
+        path = self.path(requirements, python)
         if self.is_complete(path) and not self.closed(tools, path):
             return path
         hashes = ["--require-hashes"] if kinds.has_hashes(requirements) else []
         sync = ("pip", "sync", *hashes, "--compile-bytecode", f"--python={path}/bin/python", requirements)
-        for words in (("venv", "--clear", f"--python={PYTHON}", path), sync):
+        for words in (("venv", "--clear", f"--python={python}", path), sync):
             # Paths in a list of packages are relative to it.
             failed, output = tools.uv(*words, cwd=os.path.dirname(requirements))
             if failed:
@@ -114,10 +116,11 @@ class Venvs:
                 shutil.rmtree(path, ignore_errors=True)
 
     def prune(self, used: set[str]) -> None:
-        """Remove all but those of these names."""
+        """Remove all but those of these names, and each Python that none of them uses."""
         for name in names(self.folder):
             if name not in used:
                 shutil.rmtree(os.path.join(self.folder, name))
+        self.pythons.prune(self.folder)
 
 
 def require_commands(folder: str, venv: str, requirements_file: str, commands: list[str]) -> None:
