@@ -50,6 +50,16 @@ def test_a_broker_of_another_host_is_reached_over_tls() -> None:
     assert urls.amqp_url("secret", "shop", host="10.0.0.5") == "amqps://shop:secret@10.0.0.5:5671/shop"
 
 
+def test_a_mail_relay_is_what_django_calls_it() -> None:
+    found = urls.mail_settings("smtp+tls://ada%40b.org:se%2Fcret@smtp.example")
+    assert found == {
+        **{"EMAIL_HOST": "smtp.example", "EMAIL_PORT": 587, "EMAIL_USE_TLS": True, "EMAIL_USE_SSL": False},
+        **{"EMAIL_HOST_USER": "ada@b.org", "EMAIL_HOST_PASSWORD": "se/cret"},
+    }
+    assert urls.mail_settings("smtp+ssl://smtp.example:2465")["EMAIL_PORT"] == 2465
+    assert urls.mail_settings("") == {}
+
+
 @every_password
 def test_a_password_with_special_characters_arrives_as_it_is(password: str) -> None:
     for url in (

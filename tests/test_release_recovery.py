@@ -209,6 +209,25 @@ def test_a_release_that_is_only_looked_at_has_its_links_and_makes_nothing(
     assert not (tmp_path / "srv").exists()
 
 
+def test_a_file_of_the_inventory_is_the_one_of_the_slot(shop: PlayedHost, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "srv", files=["config/local.py"])
+    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as archive:
+        archive.add(__file__, "config/other.py")
+    builds.Builds(project).unpack(str(tmp_path / "release.tar.gz"), str(tmp_path / "release"))
+    # Where the units of each slot see its own.
+    assert os.readlink(tmp_path / "release/config/local.py") == str(tmp_path / "srv/files/config/local.py")
+    shop.parts().slots.prepare("green", "NEW", "/etc/shop/2.env", "/srv/shop/frontends/2")
+    assert os.readlink(shop.root / "slots/green/files") == "/etc/shop/2.files"
+
+
+def test_a_file_of_the_inventory_is_refused_in_a_release(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "srv", files=["local.py"])
+    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as archive:
+        archive.add(__file__, "local.py")
+    with pytest.raises(UserError, match=r"local\.py .*should come from the inventory: .*, or from application_files\."):
+        builds.Builds(project).unpack(str(tmp_path / "release.tar.gz"), str(tmp_path / "release"))
+
+
 def test_what_should_stay_on_the_host_is_refused_in_a_release(unpack: Callable[..., None]) -> None:
     with pytest.raises(UserError, match=r"db.sqlite3 is in the repository, and should be"):
         unpack("manage.py", "db.sqlite3")

@@ -27,6 +27,7 @@ def made(tmp_path: Path) -> tuple[Builds, SharedFiles]:
     (tmp_path / "etc").mkdir()
     for name in ("kept.env", "old.env"):
         (tmp_path / "etc" / name).touch()
+        (tmp_path / "etc" / name.replace("env", "files")).mkdir()
     return builds, static
 
 
@@ -43,7 +44,7 @@ def test_releases_that_nothing_needs_go_with_their_environments(
     assert prune(made, tmp_path) == ["B"]
     assert sorted(os.listdir(tmp_path / "releases")) == ["A", "C"]
     assert sorted(os.listdir(tmp_path / "venvs")) == ["for-A", "for-C"]
-    assert os.listdir(tmp_path / "etc") == ["kept.env"]
+    assert sorted(os.listdir(tmp_path / "etc")) == ["kept.env", "kept.files"]
 
 
 def test_what_a_killed_plan_left_goes_after_a_day(made: tuple[Builds, SharedFiles], tmp_path: Path) -> None:

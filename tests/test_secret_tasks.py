@@ -17,7 +17,13 @@ HIDDEN = "s3cret-w0rd"
 # By the file of a role: what the task that carries a secret is given.
 GIVEN: dict[str, dict[str, Any]] = {
     "certificates/tasks/install.yml": {"certificates_group": "root", "certificates_file": "shop"},
-    "release/tasks/build.yml": {"release_action": "deploy", "release_environment": {"SECRET_KEY": HIDDEN}},
+    "release/tasks/build.yml": {
+        **{"release_action": "deploy", "release_environment": {"SECRET_KEY": HIDDEN}},
+        **{
+            "release_files": {"local_settings.py": HIDDEN},
+            "release_project": {"user": "root", "files": ["local_settings.py"]},
+        },
+    },
     "broker/tasks/configure.yml": {"broker_password": HIDDEN, "broker_user": "shop", "broker_vhost": "/"},
     "cache/tasks/configure.yml": {"cache_password": HIDDEN},
     "postgresql/tasks/database.yml": {"postgresql_user": "shop", "postgresql_password": HIDDEN},
@@ -28,7 +34,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 TRIED = {
     "certificates/tasks/install.yml": ["install | Copy the private key"],
-    "release/tasks/build.yml": ["build | Write the environment"],
+    "release/tasks/build.yml": ["build | Write the environment", "build | Write the project's files"],
     "broker/tasks/configure.yml": ["configure | Render the virtual host and its user"],
     "cache/tasks/configure.yml": ["configure | Render the settings"],
     "postgresql/tasks/database.yml": ["database | Create the application's role"],
@@ -56,6 +62,8 @@ def runnable(file: str, folder: Path) -> list[Task]:
             command["argv"][0] = f"{folder}/shop-manage"
         if template := task.get("ansible.builtin.template"):
             template["dest"] = f"{folder}/made/secret"
+        if "content" in (copy := task.get("ansible.builtin.copy", {})):
+            copy["dest"] = f"{folder}/made/file"
         if "inventory_hostname in" in str(task.get("when")):
             del task["when"]
     return tasks
@@ -108,8 +116,9 @@ def test_a_failure_is_told_without_the_secret(tmp_path: Path, file: str, reason:
 def test_what_is_written_is_not_shown_either(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     output = run("release/tasks/build.yml", tmp_path)
-    assert "1 changed, 0 failed" in output
+    assert "2 changed, 0 failed" in output
     assert HIDDEN in (tmp_path / "made/secret").read_text()
+    assert (tmp_path / "made/file").read_text() == HIDDEN
     assert HIDDEN not in output
 
 

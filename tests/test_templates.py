@@ -119,7 +119,8 @@ def test_settings_are_read_through_the_inventory_s_and_a_project_keeps_its_path(
     tmp_path: Path, own: dict[str, str], path: str
 ) -> None:
     given = {"application_environment": own, "application_secret_key": "x", "application_web_workers_count": 2}
-    text = trust_as_template("{{ application_environment_variables }}")
-    found = templar("application", tmp_path, **given).template(text)
-    assert (found["PYTHONPATH"], found["DJANGO_SETTINGS_MODULE"]) == (path, "inventory_settings")
-    assert found["PROJECT_SETTINGS_MODULE"] == "config.django.production"
+    wanted = "PYTHONPATH", "DJANGO_SETTINGS_MODULE", "PROJECT_SETTINGS_MODULE"
+    # One by one: a filter of the collection makes another of them.
+    texts = [f"{{{{ __application_settings_environment.{name} }}}}" for name in wanted]
+    found = [templar("application", tmp_path, **given).template(trust_as_template(text)) for text in texts]
+    assert found == [path, "inventory_settings", "config.django.production"]

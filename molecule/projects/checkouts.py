@@ -23,6 +23,8 @@ ADDED = [
     (PROJECTS, f"{VALUES}/application.yml", "release_grace_seconds: 2"),
     (PROJECTS, f"{VALUES}/postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
     (["chat"], f"{VALUES}/postgresql.yml", "postgresql_extensions: [earthdistance]"),
+    (["shop"], f"{VALUES}/application.yml", "application_mail_url: smtp+tls://ada:secret@mail.example"),
+    (["shop"], f"{VALUES}/application.yml", "application_files: {shop/secrets.json: '{\"key\": 1}'}"),
     (["shop"], "hosts.yml", "cache: {children: {single: }}"),
     (
         ["shop"],

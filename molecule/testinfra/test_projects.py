@@ -214,6 +214,29 @@ def test_an_extension_that_needs_a_superuser_is_in_each_database(host: Host, dat
     assert "6378168.0" in manage(host, "chat", code)
 
 
+# --- mail, and files that are not in git ----------------------------------------------------------------------------
+
+
+def test_mail_goes_to_the_relay_of_the_inventory(host: Host) -> None:
+    code = (
+        "from django.conf import settings as s; print(s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_HOST_USER)"
+    )
+    assert manage(host, "shop", code).endswith("mail.example 587 True ada")
+
+
+def test_a_file_of_the_inventory_is_read_by_the_project_alone(host: Host) -> None:
+    folder = host.check_output("readlink -f /srv/shop/current/files")
+    file = host.file(f"{folder}/shop/secrets.json")
+    assert (file.user, file.group, file.mode) == ("root", "shop", 0o640)
+    for person in ("chat", "www-data"):
+        assert host.run(f"runuser -u {person} -- cat {file.path}").rc != 0
+    # As a process of the slot that serves sees it.
+    pid = pids(host, "shop")[next(unit for unit in pids(host, "shop") if "-web@" in unit)]
+    seen = f"nsenter --mount --target {pid} cat /srv/shop/current/release/shop/secrets.json"
+    assert json.loads(host.check_output(seen)) == {"key": 1}
+    assert '{"key": 1}' in manage(host, "shop", "print(open('/srv/shop/current/release/shop/secrets.json').read())")
+
+
 # --- a cache --------------------------------------------------------------------------------------------------------
 
 

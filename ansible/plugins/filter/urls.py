@@ -1,11 +1,13 @@
-"""The URLs under which an application reaches its database, its broker and its cache."""
+"""The URLs under which an application reaches its database, its broker, its cache and its mail relay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.host.plugins.module_utils.inventory.network import MAIL_PORTS
 
 
 def postgres_url(password: str | int, name: str, host: str = "", ca: str = "") -> str:
@@ -35,6 +37,21 @@ def redis_url(password: str | int, host: str = "", ca: str = "", port: int = 638
     return f"rediss://{user}@{bracketed(host)}:{port}/0?{query}"
 
 
+def mail_settings(url: str) -> dict[str, Any]:
+    """Django's settings for a mail relay; none where there is none."""
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or MAIL_PORTS[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": parts.scheme == "smtp+ssl",
+    }
+
+
 def require_both(call: str, host: str, ca: str) -> None:
     """Refuse a host that need not prove its name."""
     if bool(host) != bool(ca):
@@ -55,5 +72,10 @@ def bracketed(host: str) -> str:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, Callable[..., str]]:
-        return {"postgres_url": postgres_url, "amqp_url": amqp_url, "redis_url": redis_url}
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "postgres_url": postgres_url,
+            "amqp_url": amqp_url,
+            "redis_url": redis_url,
+            "mail_settings": mail_settings,
+        }

@@ -14,6 +14,8 @@ CONVENTIONS = {
     "application_processes": rules.PROCESSES,
     "application_broker_url": network.BROKER,
     "application_cache_url": network.CACHE,
+    "application_files": rules.FILES,
+    "application_mail_url": network.MAIL,
     "application_settings": rules.SETTINGS,
     "application_requirements_file": rules.REQUIREMENTS,
     "application_python": rules.PYTHON,

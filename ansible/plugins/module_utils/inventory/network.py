@@ -25,6 +25,8 @@ BROKERS = (
     *("azureservicebus", "azurestoragequeues", "confluentkafka", "consul", "etcd", "filesystem", "gcpubsub", "kafka"),
     *("memory", "mongodb", "pgmq", "pyro", "qpid", "slmq", "sqla", "sqlalchemy", "sqs", "zookeeper"),
 )
+# How mail is sent to a relay, with the port that it usually has.
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 DATABASES = (
     *("postgres", "postgresql", "pgsql", "psql", "postgis", "timescale", "timescalegis", "cockroach", "redshift"),
     *("mysql", "mysql2", "mysql-connector", "mysqlgis", "mssql", "mssqlms", "oracle", "oraclegis"),
@@ -105,6 +107,16 @@ def is_cache(value: str) -> bool:
     return False
 
 
+def is_mail(value: str) -> bool:
+    """A relay; a password goes to another host over TLS only."""
+    with contextlib.suppress(ValueError):
+        url = urlsplit(value)
+        known = url.scheme in MAIL_PORTS and bool(url.hostname) and url.port != 0 and url.path in ("", "/")
+        hidden = url.scheme != "smtp" or not url.password or url.hostname in ("localhost", "127.0.0.1", "::1")
+        return value == "" or (known and hidden and bool(url.username) == bool(url.password))
+    return False
+
+
 def is_database(value: str) -> bool:
     with contextlib.suppress(ValueError):
         url = urlsplit(value)
@@ -170,6 +182,12 @@ CACHE = Rule(
     is_cache,
     "it must be the URL of a Redis or Valkey, redis:// or rediss:// with TLS, and its port must be one",
     "redis://:PASSWORD@127.0.0.1:6380/0",
+)
+MAIL = Rule(
+    is_mail,
+    "it must be the URL of a relay: smtp+tls:// with STARTTLS, smtp+ssl:// with TLS from the beginning, or smtp:// for "
+    "one that takes no password",
+    "smtp+tls://shop:PASSWORD@smtp.example.org:587",
 )
 DATABASE = Rule(
     is_database,

@@ -67,6 +67,19 @@ def is_inner_path(value: str) -> bool:
     return bool(re.fullmatch(r"[\w.@+-][\w.@+/-]*", value)) and ".." not in parts and not value.startswith(".")
 
 
+# What a release itself has.
+OURS = (".venv", ".complete", ".release.json", ".requirements", ".requirements.txt")
+
+
+def are_files(value: Mapping[object, object]) -> bool:
+    """Texts by paths in the project's folder, also hidden ones such as .env, none of them in another."""
+    paths = {str(path) for path in value}
+    shaped = all(re.fullmatch(r"[\w.@+-]+(/[\w.@+-]+)*", path) and ".." not in Path(path).parts for path in paths)
+    nested = any(str(parent) in paths for path in paths for parent in Path(path).parents)
+    ours = any(Path(path).parts[0] in OURS for path in paths)
+    return shaped and not nested and not ours and all(isinstance(text, str) and text for text in value.values())
+
+
 def is_requirements(value: str) -> bool:
     name = Path(value).name
     inner = re.sub(r"^(\.\./)+", "", value)
@@ -99,6 +112,11 @@ SETTINGS = Rule(
     are_settings,
     "each name must be that of a Django setting, in upper-case letters",
     {"ALLOWED_HOSTS": ["shop.example.org"]},
+)
+FILES = Rule(
+    are_files,
+    "each name must be a path in the project's folder, and each value the text of that file",
+    {"config/local_settings.py": "{{ vault_local_settings }}"},
 )
 PROCESSES = Rule(
     are_processes,

@@ -14,6 +14,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release import requir
 from ansible_collections.slipway.host.plugins.module_utils.release.files import (
     Json,
     digest,
+    files_of,
     names,
     read_json,
     unpack,
@@ -68,6 +69,9 @@ class Builds:
 
     def make_parent(self, path: str, below: str) -> None:
         """Make the folder in which what the path leads to lies."""
+        if below == "files":
+            # Each process sees its slot's there, and nobody else any.
+            return
         target = self.link_target(path, below)
         folder = target if path.endswith("/") else os.path.dirname(target)
         if not os.path.isdir(folder):
@@ -81,9 +85,11 @@ class Builds:
         if os.path.isdir(link) and not names(link):
             shutil.rmtree(link)
         if os.path.lexists(link):
+            should = "come from the inventory" if below == "files" else "be what the project writes and keeps"
+            variable = {"data": "persistent_paths", "files": "files"}.get(below, "media_folder")
             raise UserError(
-                f"{path} is in the repository, and should be what the project writes and keeps: remove it there "
-                f"(git rm -r --cached), or from application_{'persistent_paths' if below else 'media_folder'}."
+                f"{path} is in the repository, and should {should}: remove it there (git rm -r --cached), or from "
+                f"application_{variable}."
             )
         os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
         os.symlink(self.link_target(path, below), link)
@@ -134,6 +140,7 @@ class Builds:
         for folder in {os.path.dirname(path) for path in environments}:
             for path in (os.path.join(folder, name) for name in names(folder)):
                 if path.endswith(".env") and path not in environments:
+                    shutil.rmtree(files_of(path), ignore_errors=True)
                     os.unlink(path)
         logs = os.path.join(self.root, "logs")
         for name in names(logs)[:-LOGS_KEPT]:

@@ -12,7 +12,7 @@ from typing import cast
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
-from ansible_collections.slipway.host.plugins.module_utils.release.files import Json
+from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, files_of
 from ansible_collections.slipway.host.plugins.module_utils.release.lease import Attempt
 from ansible_collections.slipway.host.plugins.module_utils.release.log import Log
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project
@@ -47,7 +47,8 @@ def transient(project: Project, folder: str, environment: str, properties: Itera
     places = [f"WorkingDirectory={folder}", f"EnvironmentFile={environment}", f"EnvironmentFile=-{folder}/.complete"]
     who = [f"User={project.user}", f"Group={project.user}"]
     writable = f"ReadWritePaths={project.root}/data -{project.root}/media"
-    wanted = [*who, *SANDBOX, *APART, writable, *places, *properties]
+    files = f"BindReadOnlyPaths=-{files_of(environment)}:{project.root}/files"
+    wanted = [*who, *SANDBOX, *APART, writable, files, *places, *properties]
     words = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe"]
     return [*words, *(f"--property={each}" for each in wanted), *command]
 

@@ -61,6 +61,11 @@ def names(folder: str) -> list[str]:
     return []
 
 
+def files_of(environment: str) -> str:
+    """The folder of the project's files that belong to an environment file."""
+    return f"{environment.removesuffix('.env')}.files"
+
+
 def unpack(archive: str, folder: str) -> None:
     """Unpack what the controller packed, for everybody to read and for root to change."""
     os.makedirs(folder, mode=0o755)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 Path = Annotated[str, {"type": "path"}]
 STEPS = ("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
-SHAPE = ("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths")
+SHAPE = ("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths", "files")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Project:
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]
     media_folder: Annotated[str, "Link to the project's media, relative to the release."]
     persistent_paths: Annotated[list[str], "Links to what outlives releases."]
+    files: Annotated[list[str], "Paths of the release that the inventory has the content of."]
     health_host: Annotated[str, "Host header of the readiness probe."]
     health_path: Annotated[str, "Path of the readiness probe."]
     health_timeout_seconds: Annotated[int, "How long the release may take to be ready."]
@@ -60,7 +61,7 @@ class Project:
     @property
     def links(self) -> dict[str, str]:
         """Paths of a release that lead to what outlives it, each with the folder below the root that it lies in."""
-        data = dict.fromkeys(self.persistent_paths, "data")
+        data = {**dict.fromkeys(self.persistent_paths, "data"), **dict.fromkeys(self.files, "files")}
         return {**data, self.media_folder: ""} if self.media_folder else data
 
 

@@ -10,7 +10,7 @@ import time
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import systemd
-from ansible_collections.slipway.host.plugins.module_utils.release.files import point, target
+from ansible_collections.slipway.host.plugins.module_utils.release.files import files_of, point, target
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project
 from ansible_collections.slipway.host.plugins.module_utils.release.probe import Probe
 
@@ -131,6 +131,7 @@ class Slots:
             os.unlink(self.path(slot, "definitions"))
         point(self.path(slot, "release"), os.path.join(self.root, "releases", release))
         point(self.path(slot, "environment"), environment)
+        point(self.path(slot, "files"), files_of(environment))
         point(self.path(slot, "frontends"), frontends)
         point(self.path(slot, "web.sock"), self.socket(slot))
         systemd.systemctl("daemon-reload")
