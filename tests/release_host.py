@@ -55,6 +55,8 @@ class Systemd:
         self.calls: list[tuple[str, ...]] = []
         self.answers: dict[str, Json] = {}
         self.failing: set[str] = set()
+        # What the distribution's package manager shows.
+        self.packages = ""
         # What was asked of Django, with its settings.
         self.steps: list[tuple[str, dict[str, str]]] = []
         # The queues of the sockets, one after the other as `ss` is asked for them.
@@ -73,6 +75,8 @@ class Systemd:
             status, output, errors = self.transient(tuple(words))
         elif program == "journalctl":
             output = "it said why\n"
+        elif program == "dpkg-query":
+            output = self.packages
         elif program == "ss":
             self.calls.append(("ss", words[-1]))
             count = self.queues.pop(0) if self.queues else 0

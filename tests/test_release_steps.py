@@ -361,6 +361,16 @@ def test_a_process_without_its_unit_is_refused(shop: PlayedHost) -> None:
         shop.take("begin", {"processes": ["web", "mailer"]}, kind="deploy", release="NEW")
 
 
+def test_a_package_that_the_host_does_not_have_is_refused_before_the_lock(shop: PlayedHost) -> None:
+    shop.serve("blue")
+    shop.systemd.packages = "installed libpq-dev \ninstalled libjpeg62-dev libjpeg-dev (= 1:2.1), lib3\nremoved gdal \n"
+    project = {"packages": ["libpq-dev=15.1", "libjpeg-dev", "gdal", "libmagic1"]}
+    with pytest.raises(UserError, match="application_packages has gdal, libmagic1, which this host does not have yet"):
+        shop.take("begin", project, kind="deploy", release="NEW")
+    assert shop.is_free
+    assert shop.take("begin", {"packages": ["libjpeg-dev"]}, kind="deploy", release="NEW")["needed"]
+
+
 def test_what_serves_and_who_holds_the_lock_is_read(shop: PlayedHost) -> None:
     shop.serve("blue")
     shop.is_tried()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Request
@@ -25,6 +27,8 @@ def begin(host: Host, request: Request) -> Json:
     manifest = host.builds.manifest(release)
     if request.kind == "deploy" and manifest:
         require_shape(host, manifest)
+    if request.kind != "rollback" and not request.check_mode:
+        require_packages(host)
     if runs_well(host, release, environment):
         return keep(host, request, release, recovered, unreversed)
     previous = host.slots.serving_release()
@@ -67,6 +71,20 @@ def require_provisioned(host: Host) -> None:
     if missing := host.slots.missing():
         raise UserError(
             f"application_processes has {', '.join(missing)}, which this host does not have yet: "
+            "run ansible/site.yml (`make provision`) first."
+        )
+
+
+def require_packages(host: Host) -> None:
+    """Refuse a build that would lack packages of the distribution, which may be known under another's name."""
+    if not host.project.packages:
+        return
+    shown = systemd.run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package} ${Provides}\n").stdout
+    lines = [line.split(maxsplit=1) for line in shown.splitlines() if line.startswith("installed ")]
+    known = {name for _, names in lines for name in re.findall(r"[a-z0-9][a-z0-9+.-]+", names)}
+    if missing := [name for name in host.project.packages if re.split(r"[=:/]", name)[0] not in known]:
+        raise UserError(
+            f"application_packages has {', '.join(missing)}, which this host does not have yet: "
             "run ansible/site.yml (`make provision`) first."
         )
 

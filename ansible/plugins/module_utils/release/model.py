@@ -27,6 +27,7 @@ class Project:
     commands: Annotated[list[str], "What the processes run."]
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
+    packages: Annotated[list[str], "Packages of the distribution that it needs."]
     python: Annotated[str, "Version that uv brings, or path of an interpreter; empty for the host's."]
     python_mirror: Annotated[str, "Where uv gets Pythons from; empty for where they are published."]
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]
