@@ -53,8 +53,19 @@ def describe_failure(name: str, option: Option, error: Exception, where: Where, 
     # The lookup `secret` speaks of a file, and never of what is in it.
     if missing := re.search(r"\S+ is missing, and a URL cannot be generated.*\.", str(error)):
         return f"{name}, in {where()}: {missing[0]}"
+    # Nor does Ansible, of what it cannot decrypt.
+    if "vault secrets" in str(error):
+        return describe_encrypted(f"{name}, in {where()},", str(error))
     reason = "it cannot be computed" if is_secret(option) else str(error).splitlines()[0].rstrip(".")
     return f"{name}, in {where()}: {reason}. {advice(name, option)}"
+
+
+def describe_encrypted(what: str, reason: str) -> str:
+    """A sentence about a file or a value for which Ansible has no password, or another one."""
+    return (
+        f"{what} is encrypted and cannot be read: {reason.splitlines()[0].rstrip('.')}. Name the file that has its "
+        "password, as in `ANSIBLE_VAULT_PASSWORD_FILE=~/.vault-password make ...`."
+    )
 
 
 def describe_missing(name: str, file: str, option: Option, folder: Path) -> str:
