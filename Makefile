@@ -29,7 +29,7 @@ unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Ansible wants one whose encoding is UTF-8, and that this machine has.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US,C).UTF-8
-INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
+INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml: write one of $(patsubst inventories/%/hosts.yml,%,$(wildcard inventories/*/hosts.yml))))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
 PROCESSES = $(if $(shell echo $(call QUOTED,JOBS) | grep -xE '[1-9][0-9]*'),$(JOBS),$(error JOBS is "$(JOBS)": write how many may run at once, as in JOBS=4))
 KNOWN_TAGS = $(shell sed -n 's/.*tags: \[\(.*\)\]/\1/p' roles/*/tasks/main.yml | tr -d ,)

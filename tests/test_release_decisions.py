@@ -100,6 +100,11 @@ def test_a_failure_is_told_with_the_step_the_reason_and_the_last_line_of_the_jou
     assert decided["outcome"] == "web1 serves R1. web2 serves R1."
 
 
+def test_the_last_line_of_the_journal_is_said_once() -> None:
+    failed = Host("web1", failure={"msg": "It ended: KeyError: 'A'.", "journal": ["first", "KeyError: 'A'"]})
+    assert plan(failed).decisions()["reason"] == "It ended: KeyError: 'A'."
+
+
 def test_a_host_that_is_away_is_the_reason_where_no_task_failed() -> None:
     decided = plan(Host("web1")).decisions()
     assert (decided["failed_step"], decided["reason"]) == ("", "A host could not be reached.")

@@ -135,7 +135,7 @@ def test_a_step_of_django_that_fails_is_told_with_its_journal(shop: PlayedHost) 
     shop.serve("blue")
     shop.is_tried()
     shop.systemd.failing.add("shop-release@green.service")
-    with pytest.raises(UserError, match="Release NEW failed in the step `migrate`") as refused:
+    with pytest.raises(UserError, match=r"Release NEW failed in the step `migrate`: it said why.$") as refused:
         shop.take("migrate")
     assert refused.value.journal == ["it said why"]
     assert "it said why" in (shop.root / "logs/2-NEW.log").read_text()

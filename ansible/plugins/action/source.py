@@ -208,7 +208,9 @@ def locate(
         place = Path(checkout)
         found = git(place, "rev-parse", "--show-toplevel")
         if found.returncode:
-            raise UserError(f"application_source_path {place} is no git checkout.")
+            raise UserError(
+                f"application_source_path {place} is no git checkout: name one, or set application_source_repository."
+            )
         place = Path(found.stdout.rstrip("\n"))
         tree = commit = commit_of(place, ref, f"The checkout {place}")
     release = commit[:12]

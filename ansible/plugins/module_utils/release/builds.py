@@ -104,7 +104,8 @@ class Builds:
         require_commands(folder, venv, requirements_file, self.project.commands)
         os.symlink(venv, os.path.join(folder, ".venv"))
         # The processes may not write into their release.
-        tools.log.require(f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
+        words = (f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
+        tools.log.require("A file of the release cannot be compiled by this host's Python", *words)
         with open(os.path.join(folder, ".complete"), "w") as file:
             file.write(f"RELEASE={release}\n")
         static = self.static_folder(release)

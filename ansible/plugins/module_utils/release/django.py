@@ -93,7 +93,8 @@ class Django:
             Log(self.project.root, attempt["id"]).write("\n".join([f"# {unit}: {step}", *lines]))
         if failed:
             systemd.systemctl("reset-failed", unit)
-            raise UserError(f"Release {self.slots.release(slot)} failed in the step `{step}`.", lines)
+            release, why = self.slots.release(slot), systemd.last_words(lines)
+            raise UserError(f"Release {release} failed in the step `{step}`: {why}.", lines)
         with open(f"{folder}/{slot}.json") as answer:
             return parse(answer.read())
 

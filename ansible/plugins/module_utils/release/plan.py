@@ -83,10 +83,11 @@ class Plan:
         return self._failed.failed_task.rpartition("| ")[2] if self._failed else ""
 
     def reason(self) -> str:
-        """Why it failed, with the last line of the journal of what failed."""
+        """Why it failed, with the last line of the journal of what failed, unless it says that already."""
         failure = (self._failed and self._failed.failure) or {}
         sentence = str(failure.get("msg") or "A host could not be reached.")
-        return " ".join([sentence, *list(failure.get("journal") or [])[-1:]])
+        last = "".join(list(failure.get("journal") or [])[-1:])
+        return sentence if last.strip().rstrip(".") in sentence else f"{sentence} {last}"
 
     def outcome(self) -> str:
         """What became of the hosts."""
