@@ -1,6 +1,5 @@
 """What pages promise their readers: plain sentences, links that lead somewhere, commands that make takes."""
 
-import ast
 import re
 import shlex
 import statistics
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import arguments
 import pytest
+from messages import all_messages
 from prose import count_words, sentences
-from repository import ROOT, load, tasks, tracked
+from repository import ROOT, tracked
 
 PAGES = [path for path in tracked() if path.suffix == ".md"]
 TROUBLE = (ROOT / "docs/troubleshoot.md").read_text()
@@ -82,50 +82,13 @@ def words(text: str) -> list[str]:
     return re.findall(r"[\w']+", text)
 
 
-def python_messages() -> Iterator[list[str]]:
-    """The written-out parts of each message in Python."""
-    for path in tracked():
-        if path.suffix != ".py" or path.parts[len(ROOT.parts)] not in ("ansible", "roles", "tools"):
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("UserError", "Refused")
-            ):
-                yield [
-                    part.value
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                ]
-
-
-def play_messages() -> Iterator[list[str]]:
-    """Those of roles."""
-    for path in ROOT.glob("roles/*/tasks/*.yml"):
-        for task, _ in tasks(load(path)):
-            if text := (task.get("ansible.builtin.assert") or {}).get("fail_msg"):
-                yield re.split(r"{{.*?}}", text, flags=re.DOTALL)
-
-
-def shell_messages() -> Iterator[list[str]]:
-    for text in re.findall(r'refuse "([^"]+)"', (ROOT / "tools/install.sh").read_text()):
-        yield re.split(r"\$\([^)]*\)|\$\{?\w+\}?", text)
-
-
-def make_messages() -> Iterator[list[str]]:
-    for text in re.findall(r"\$\(error (.+)", (ROOT / "Makefile").read_text()):
-        yield re.split(r"\$\([A-Z_]+\)|\)", text)
-
-
 def runs(*texts: str) -> set[tuple[str, ...]]:
     """Each three words in a row."""
     return {run for text in texts for run in zip(words(text), words(text)[1:], words(text)[2:], strict=False)}
 
 
 # Each once, and without those of fewer words, which say nothing to search for: what failed follows them.
-EVERY = [*python_messages(), *play_messages(), *shell_messages(), *make_messages()]
-MESSAGES = [message for message in {" ".join(parts): parts for parts in EVERY}.values() if runs(*message)]
+MESSAGES = [each for each in {" ".join(parts): parts for parts in all_messages()}.values() if runs(*each)]
 SHOWN = runs(*SPAN.findall(TROUBLE))
 # What several say finds none of them.
 COMMON = {run for run, count in Counter(run for message in MESSAGES for run in runs(*message)).items() if count > 1}
