@@ -282,6 +282,8 @@ lock:
 	@cd ansible && $(COMPILE) --python-version 3.11 --no-deps collections.in -o collections.txt
 	@cd tests && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
+	@cd roles/release/files && $(COMPILE) --python-version 3.10 tools.in -o tools.txt
+	@cd roles/release/files && $(COMPILE) --python-version 3.10 poetry.in -o poetry.txt
 
 ## clean: Also remove the base images and the tools
 clean: down
