@@ -23,6 +23,7 @@ SERVICES = {
     "database": ("application_database_url", "application"),
     "broker": ("application_broker_url", "application"),
 }
+NOT_BUILT = "which has no index.html and assets/: build the front end first, the example with `make spa`."
 PORTS = ("project_http_port", "project_https_port")
 
 
@@ -73,20 +74,17 @@ def describe_missing(name: str, file: str, option: Option, folder: Path) -> str:
     return f"{name} is missing in {folder}/group_vars/all/{file}.yml: {description} {advice(name, option)}"
 
 
-def is_built(folder: str) -> bool:
+def is_built(folder: Path) -> bool:
     """Whether a front end lies there as its build tool leaves it."""
-    return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
+    return (folder / "index.html").is_file() and (folder / "assets").is_dir()
 
 
 def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
     """Sentences about front ends that cannot work, each value being right by itself."""
     frontends = valid.get("project_frontends") or []
     domains = [frontend["domain"] for frontend in frontends]
-    for path in (frontend["path"] for frontend in frontends if not is_built(frontend["path"])):
-        yield (
-            f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build the front end "
-            "first, the example with `make spa`."
-        )
+    for path in (frontend["path"] for frontend in frontends if not is_built(Path(frontend["path"]))):
+        yield f"project_frontends, in {where()}, names {path}, {NOT_BUILT}"
     if len({*domains, valid.get("project_domain")}) <= len(domains):
         yield f"project_frontends, in {where()}, names a domain that project_domain or another front end has."
     port = int(valid["project_https_port"])
