@@ -107,6 +107,8 @@ def summary(plan: Json, reverse: list[list[str]], packages_change: bool = False)
         lines.append(f"  and {len(pending) - SHOWN} more")
     lines += [f"  {'needs BREAKING=yes' if each['refused'] else 'note'}: {each['text']}" for each in plan["findings"]]
     lines += [f"  reverses {app} to {name}" for app, name in reverse]
+    if reverse:
+        lines.append("  What is reversed is not judged: read what those migrations do to tables in use.")
     if packages_change:
         lines.append("  Packages change too; their own migrations are not in this list.")
     return "\n".join(lines)
