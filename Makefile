@@ -23,9 +23,14 @@ BIN := .venv/bin
 HASH := \#
 # What the shell exports decides nothing, except what only the operator knows.
 OPERATOR = ANSIBLE_VAULT_% ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_BECOME_PASSWORD_FILE ANSIBLE_CONNECTION_PASSWORD_FILE
-unexport $(filter-out $(OPERATOR),$(filter ANSIBLE_%,$(.VARIABLES)))
-unexport BASH_ENV CDPATH PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV
-unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE
+unexport $(filter-out $(OPERATOR),$(filter ANSIBLE_% PYTHON%,$(.VARIABLES)))
+unexport BASH_ENV CDPATH VIRTUAL_ENV
+# Which repository it is, of what `git rev-parse --local-env-vars` lists.
+unexport GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DIR GIT_GRAFT_FILE GIT_INDEX_FILE GIT_NAMESPACE \
+	GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_SHALLOW_FILE GIT_WORK_TREE
+# Of make's own flags, which MAKEFLAGS also sets, -e lets the shell decide and -i goes on after a "no".
+FLAGS := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+$(foreach flag,e i,$(if $(findstring $(flag),$(FLAGS)),$(error The flag -$(flag) of make, typed or in MAKEFLAGS, takes guards away: leave it out)))
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Ansible wants one whose encoding is UTF-8, and that this machine has.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US,C).UTF-8
@@ -55,7 +60,7 @@ PLAY = ANSIBLE_STDOUT_CALLBACK=slipway.host.progress $(BIN)/ansible-playbook -i 
 
 TYPED := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(TYPED),)
-REFUSED := $(shell /usr/bin/python3 tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2 || echo yes)
+REFUSED := $(shell /usr/bin/python3 -I tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2 || echo yes)
 $(if $(REFUSED),$(error Nothing was done))
 endif
 # What another make is to know, its line says.

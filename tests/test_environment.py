@@ -17,8 +17,12 @@ HOSTILE = {
     "ANSIBLE_STDOUT_CALLBACK": "minimal",
     "ANSIBLE_LIBRARY": "/no/such/folder",
     "CDPATH": "/",
+    "GIT_COMMON_DIR": "/no/such/folder",
     "GIT_DIR": "/no/such/folder",
+    "GIT_OBJECT_DIRECTORY": "/no/such/folder",
     "LC_ALL": "POSIX",
+    "PYTHONHOME": "/no/such/folder",
+    "PYTHONIOENCODING": "ascii",
     "PYTHONPATH": "/no/such/folder",
     "PYTHONWARNINGS": "error",
     "REF": "a-branch-of-somebody-else",
@@ -55,6 +59,27 @@ def test_what_the_shell_exports_reaches_nothing(tmp_path: Path) -> None:
     assert not {f"{name}={value}" for name, value in HOSTILE.items()} & set(lines)
     assert f"ANSIBLE_CONFIG={tmp_path}/ansible.cfg" in lines
     assert "REF is , YES is " in lines
+
+
+def dry_run(**environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--dry-run", "status", "ENV=production"]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_what_is_typed_is_judged_whatever_the_shell_exports() -> None:
+    done = dry_run(**HOSTILE, MAKEFLAGS="-j2 --no-print-directory -- REF=x")
+    assert "make status does not take REF." in done.stderr
+    done = dry_run(**HOSTILE, MAKEFLAGS="-rk -j2 --output-sync=line --keep-going")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " -i inventories/production ansible/status.yml" in done.stdout
+
+
+@pytest.mark.parametrize("flags", ["e", "-ki", "--environment-overrides", "--ignore-errors -j2"])
+def test_a_flag_of_make_that_takes_guards_away_is_refused(flags: str) -> None:
+    """With -e each variable of the shell was one of ours, and with -i a "no" was followed by the change."""
+    assert re.search(r"The flag -[ei] of make, typed or in MAKEFLAGS, takes guards away: leave it out\.", dry_run(MAKEFLAGS=flags).stderr)
 
 
 @pytest.mark.parametrize("name", ["ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_PRIVATE_KEY_FILE", "SSH_AUTH_SOCK"])
