@@ -98,7 +98,7 @@ def make_messages() -> Iterator[list[str]]:
 
 
 def vagrant_messages() -> Iterator[list[str]]:
-    for said in re.findall(r'abort "((?:[^"\\]|\\.)+)"', (ROOT / "Vagrantfile").read_text()):
+    for said in re.findall(r'\b(?:abort|echo) "((?:[^"\\]|\\.)+)"', (ROOT / "Vagrantfile").read_text()):
         yield re.split(r"#{.*?}", said)
 
 

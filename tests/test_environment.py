@@ -79,7 +79,10 @@ def test_what_is_typed_is_judged_whatever_the_shell_exports() -> None:
 @pytest.mark.parametrize("flags", ["e", "-ki", "--environment-overrides", "--ignore-errors -j2"])
 def test_a_flag_of_make_that_takes_guards_away_is_refused(flags: str) -> None:
     """With -e each variable of the shell was one of ours, and with -i a "no" was followed by the change."""
-    assert re.search(r"The flag -[ei] of make, typed or in MAKEFLAGS, takes guards away: leave it out\.", dry_run(MAKEFLAGS=flags).stderr)
+    assert re.search(
+        r"The flag -[ei] of make, typed or in MAKEFLAGS, takes guards away: leave it out\.",
+        dry_run(MAKEFLAGS=flags).stderr,
+    )
 
 
 @pytest.mark.parametrize("name", ["ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_PRIVATE_KEY_FILE", "SSH_AUTH_SOCK"])
