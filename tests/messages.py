@@ -76,7 +76,7 @@ def is_description(node: ast.AST) -> bool:
 
 
 def play_messages() -> Iterator[list[str]]:
-    for path in [*ROOT.glob("roles/*/tasks/*.yml")]:
+    for path in ROOT.glob("roles/*/tasks/*.yml"):
         for task, _ in tasks(load(path)):
             said = (task.get("ansible.builtin.assert") or {}).get("fail_msg")
             if text := said or (task.get("ansible.builtin.fail") or {}).get("msg"):
