@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,16 @@ HOSTILE = {
 }
 # What no Debian has, and what only Debian has, must not be needed to change other machines.
 PROGRAMS = ("git", "ssh", "make", "sh", "awk", "cmp", "df", "getconf", "grep", "sed", "tr", "uname", "cat", "dirname")
+
+
+# What more breaks a run, and flags that are harmless.
+MORE = {
+    "ANSIBLE_INVENTORY_ENABLED": "ini",
+    "MAKEFLAGS": "-k -j2",
+    "SSH_AUTH_SOCK": "/no/such/socket",
+    "TMPDIR": "/no/such/folder",
+}
+GROUPS = ("web", "worker", "beat", "database", "broker")
 
 
 # What says that these are installed.
@@ -88,6 +100,55 @@ def test_a_flag_of_make_that_takes_guards_away_is_refused(flags: str) -> None:
 @pytest.mark.parametrize("name", ["ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_PRIVATE_KEY_FILE", "SSH_AUTH_SOCK"])
 def test_what_only_the_operator_knows_is_handed_over(tmp_path: Path, name: str) -> None:
     assert f"{name}=/home/ada/file" in printed(tmp_path, **{name: "/home/ada/file"}).splitlines()
+
+
+@pytest.fixture
+def clone() -> Iterator[Path]:
+    """A clone of its own for somebody who is not root, with the tools that are installed here already."""
+    folder = Path(tempfile.mkdtemp())
+    subprocess.run(["git", "-c", "safe.directory=*", "clone", "--quiet", ROOT, folder / "clone"], check=True)
+    # What guards is taken as it lies here, committed or not.
+    shutil.copy(ROOT / "Makefile", folder / "clone")
+    shutil.copytree(ROOT / "tools", folder / "clone/tools", dirs_exist_ok=True)
+    for path in (".venv", ".cache/uv"):
+        (folder / "clone" / path).parent.mkdir(exist_ok=True)
+        (folder / "clone" / path).symlink_to(ROOT / path)
+    (folder / "bin").mkdir()
+    for name in PROGRAMS:
+        (folder / "bin" / name).symlink_to(shutil.which(name) or name)
+    inventory = folder / "clone/inventories/away"
+    shutil.copytree(ROOT / "inventories/staging", inventory)
+    hosts = "".join(f"{group}: {{hosts: {{web1: {{ansible_host: 127.0.0.1, ansible_port: 1}}}}}}\n" for group in GROUPS)
+    (inventory / "hosts.yml").write_text(hosts)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "--recursive", "nobody:nogroup", folder], check=True)
+    yield folder / "clone"
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("deploy", r"\[ \d:\d\d\] Deploy.*Host web1 cannot be reached: .*Connection refused"),
+        ("plan", r"\[ \d:\d\d\] Preflight.*Host web1 cannot be reached: .*Connection refused"),
+        ("status JSON=yes", '^{.*"unreachable": {.*"web1": ".*Connection refused'),
+    ],
+    ids=["deploy", "plan", "status"],
+)
+def test_from_any_shell_a_command_comes_as_far_as_the_host(clone: Path, words: str, said: str) -> None:
+    """No apt, not root, files that nobody else may read, and nothing that is exported helps."""
+    drop = [shutil.which("setpriv") or "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    done = subprocess.run(
+        [*(drop if os.geteuid() == 0 else []), "make", *words.split(), "ENV=away"],
+        cwd=clone,
+        env={**HOSTILE, **MORE, "HOME": str(clone.parent), "PATH": str(clone.parent / "bin")},
+        umask=0o077,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(said, done.stdout, re.DOTALL), done.stdout + done.stderr
 
 
 def install(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
