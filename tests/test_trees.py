@@ -114,6 +114,7 @@ def test_what_archives_are_to_ignore_comes_along(tmp_path: Path) -> None:
         ("templates/base.html", "../manage.py", False),
         ("start", "./manage.py", False),
         ("..data", "..data.d", False),
+        ("itself", ".", False),
     ],
 )
 def test_a_link_out_of_the_project_is_named(tmp_path: Path, name: str, target: str, is_named: bool) -> None:

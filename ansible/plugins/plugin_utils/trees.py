@@ -8,7 +8,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -76,7 +76,7 @@ def leading_out(packed: tarfile.TarFile) -> Iterator[str]:
     for member in packed:
         if member.issym():
             target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
-            if PurePosixPath(target).parts[0] in ("/", ".."):
+            if f"{target}/".startswith(("/", "../")):
                 yield (
                     f"{member.name} is a link to {member.linkname}, which lies outside of the project, so a release "
                     "has the link alone: put a copy in its place, unless each host has what it leads to."
