@@ -202,8 +202,10 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unhealthy: set[str]) -
     for process in (*PROCESSES, "release"):
         (tmp_path / f"units/shop-{process}@.service").write_text(process)
     (tmp_path / "etc/1.env").touch()
+    (tmp_path / "etc/site.fact").touch()
     monkeypatch.setattr(slots, "UNITS", str(tmp_path / "units"))
     places = {"run_folder": "run", "environment_folder": "etc", "driver": "lib/django_release.py"}
+    places["facts"] = "etc/site.fact"
     for name, place in places.items():
         monkeypatch.setattr(model.Project, name, str(tmp_path / place))
     played = Systemd(tmp_path / "run")

@@ -20,13 +20,32 @@ from release_host import PROCESSES, PlayedHost, make_project
 # --- one answer
 
 
+REDIRECTS = {
+    "/home": "/en/200",
+    "/far": "https://shop.example/200",
+    "/broken": "/en/500",
+    "/away": "https://login.example/200",
+    "/loop": "https://shop.example/loop",
+    # Leads to itself until the visitor has a cookie.
+    "/first": "/first",
+}
+
+
 class Web(http.server.BaseHTTPRequestHandler):
     """Web processes that answer what the path of the request says."""
 
     def do_GET(self) -> None:
         assert self.headers["X-Request-ID"] == systemd.PROBE_ID
         wrong_host = self.headers["Host"] != "shop.example" or self.headers["X-Forwarded-Proto"] != "https"
-        self.send_response(400 if wrong_host else int(self.path.strip("/") or 404))
+        target = REDIRECTS.get(self.path)
+        if self.path == "/first" and self.headers["Cookie"] == "a=1; b=2":
+            target = "/200"
+        status = 302 if target else int(self.path.rpartition("/")[2] or 404)
+        self.send_response(400 if wrong_host else status)
+        if target:
+            self.send_header("Location", target)
+            self.send_header("Set-Cookie", "a=1; Path=/; HttpOnly")
+            self.send_header("Set-Cookie", "b=2; Secure")
         self.end_headers()
         self.wfile.write(b"because")
 
@@ -55,6 +74,13 @@ def slots() -> Iterator[Slots]:
     [
         ("/200", True, "200"),
         ("/301", False, "301 because"),
+        # A redirect is as good as the page that it leads to, where that is the project's.
+        ("/home", True, "200"),
+        ("/far", True, "200"),
+        ("/broken", False, "500 because"),
+        ("/away", False, "302 to https://login.example/200"),
+        ("/loop", False, f"302 to https://shop.example/loop and so on without end: {probe.ENDLESS}"),
+        ("/first", True, "200"),
         ("/404", False, "404 because"),
         ("/503", False, "503 because"),
         # Without a path, whatever is no error of the server will do.
@@ -64,6 +90,12 @@ def slots() -> Iterator[Slots]:
 def test_only_a_200_is_healthy(slots: Slots, path: str, ok: bool, text: str) -> None:
     answer = probe.Probe("shop.example", path).request(slots, "blue")
     assert (answer.ok, answer.text) == (ok, text)
+
+
+def test_a_first_page_that_leads_to_an_error_is_not_healthy(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REDIRECTS, "/", "/en/500")
+    answer = probe.Probe("shop.example", "").request(slots, "blue")
+    assert (answer.ok, answer.text) == (False, "500 because")
 
 
 def test_the_probe_asks_as_the_proxy_does(slots: Slots) -> None:
@@ -85,6 +117,14 @@ def test_status_shows_the_answer(slots: Slots, path: str, ok: bool, text: str) -
     stopped = host.health({"web": {"state": "inactive", "restarts": 0}})
     assert stopped == {"ok": False, "answer": "not asked: web does not run"}
     assert host.health({"worker": {"state": "active", "restarts": 0}}) is None
+
+
+def test_status_says_that_a_project_never_served(slots: Slots) -> None:
+    """It once showed a host with a project that had not come so far as one without any."""
+    host = status.Host(make_project(Path(slots.root)))
+    processes = host.processes()
+    assert processes == {name: {"state": "inactive", "restarts": 0} for name in PROCESSES}
+    assert host.health(processes) == {"ok": False, "answer": "not asked: nothing serves yet"}
 
 
 # --- from one release to the next

@@ -347,6 +347,17 @@ def test_a_host_that_was_never_provisioned_is_refused(shop: PlayedHost, tmp_path
         engine.take_step(missing, model.Request(step="switch", owner=ME))
 
 
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+def test_a_host_that_was_not_provisioned_to_the_end_is_refused(shop: PlayedHost, kind: str) -> None:
+    """Such a deploy once ended well, and nginx answered nobody."""
+    shop.serve("blue")
+    (shop.root / "etc/site.fact").unlink()
+    with pytest.raises(UserError, match=r"nginx serves no site of this project here.*: run ansible/site\.yml"):
+        shop.take("begin", kind=kind, release="OLD")
+    assert shop.take("begin", kind="converge", release="OLD")["needed"] is False
+    assert shop.take("begin", {"processes": ["worker"]}, kind="deploy", release="NEW")["needed"] is True
+
+
 def test_a_process_without_its_unit_is_refused(shop: PlayedHost) -> None:
     with pytest.raises(UserError, match="application_processes has mailer, which this host does not have yet"):
         shop.take("begin", {"processes": ["web", "mailer"]}, kind="deploy", release="NEW")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.host.plugins.module_utils.release import model
 from ansible_collections.slipway.host.plugins.module_utils.status import Queues
 from ansible_collections.slipway.host.plugins.modules import status
 from release_host import make_project
@@ -35,7 +36,7 @@ def test_maintenance_is_on_while_its_flag_exists(tmp_path: Path) -> None:
 
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], *processes: str) -> status.Host:
     (tmp_path / "shop.fact").write_text(json.dumps(facts))
-    monkeypatch.setattr(status, "FACTS", str(tmp_path / "{}.fact"))
+    monkeypatch.setattr(model.Project, "facts", str(tmp_path / "shop.fact"))
     names = list(processes)
     return status.Host(make_project(tmp_path, processes=names, health_host="shop.example.com"))
 

@@ -53,7 +53,6 @@ author: Slipway contributors
 
 DJANGO_SECONDS = 10
 PROXY_SECONDS = 3
-FACTS = "/etc/ansible/facts.d/slipway_{}.fact"
 
 
 def iso(timestamp: float) -> str:
@@ -148,12 +147,12 @@ class Host:
         self.project = project
         self.slots = Slots(project)
         self.slot: str | None = self.slots.serving()
-        # What the proxy's role wrote for others to read; empty where it never ran.
-        self.facts: dict[str, Any] = read_json(FACTS.format(project.name)) or {}
+        # Empty where the proxy's role never ran.
+        self.facts: dict[str, Any] = read_json(project.facts) or {}
 
     def processes(self) -> dict[str, Unit]:
         if not self.slot:
-            return {}
+            return {name: {"state": "inactive", "restarts": 0} for name in self.project.processes}
         return {name: state(self.slots.unit(name, self.slot)) for name in self.project.processes}
 
     def is_provisioned(self, services: dict[str, Unit]) -> bool:
@@ -179,8 +178,10 @@ class Host:
 
     def health(self, processes: dict[str, Unit]) -> Health | None:
         """What the slot's own socket answers; None on hosts without web processes."""
-        if not self.slot or "web" not in processes:
+        if "web" not in processes:
             return None
+        if not self.slot:
+            return {"ok": False, "answer": "not asked: nothing serves yet"}
         if processes["web"]["state"] in ("inactive", "failed", "absent"):
             # The socket would start it.
             return {"ok": False, "answer": "not asked: web does not run"}

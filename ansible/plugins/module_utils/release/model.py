@@ -51,6 +51,11 @@ class Project:
         return f"/usr/local/lib/{self.name}/django_release.py"
 
     @property
+    def facts(self) -> str:
+        """What the role of the proxy says of the project's site, once there is one."""
+        return f"/etc/ansible/facts.d/slipway_{self.name}.fact"
+
+    @property
     def shape(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
         return {name: values[name] for name in SHAPE}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import socket
 import time
+import urllib.parse
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 READY_ANSWERS = 3
 # Failures in a row before a release that serves counts as unhealthy.
 UNHEALTHY_ANSWERS = 2
+# More in a row lead nowhere; browsers give up too.
+REDIRECTS = 10
+ENDLESS = (
+    'if SECURE_SSL_REDIRECT is on, the settings need SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")'
+)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -43,17 +50,36 @@ class Probe:
         self.host, self.path, self.timeout_seconds = host, path, timeout_seconds
 
     def request(self, slots: Slots, slot: str) -> Answer:
-        """One answer. Without a path, any that is no error of the server is as good as a 200."""
-        connection = UnixConnection(slots.path(slot, "web.sock"), timeout=5)
+        """One answer, that of the page where redirects of the project lead to. Without a path, any that is no error of
+        the server is as good as a 200."""
+        socket_path, path, cookies = slots.path(slot, "web.sock"), self.path or "/", SimpleCookie()
+        try:
+            for _ in range(REDIRECTS):
+                status, said, location = self.ask(socket_path, path, cookies)
+                target = urllib.parse.urlsplit(urllib.parse.urljoin(f"https://{self.host}{path}", location))
+                if not location or target.hostname != self.host:
+                    break
+                path = urllib.parse.urlunsplit(("", "", target.path or "/", target.query, ""))
+            else:
+                return Answer(False, f"{status} to {location} and so on without end: {ENDLESS}")
+            ok = status == 200 or (not self.path and status < 500)
+            return Answer(ok, str(status) if ok else f"{status} to {location}" if location else f"{status} {said}")
+        except (OSError, ValueError, http.client.HTTPException) as problem:
+            return Answer(False, str(problem) or type(problem).__name__)
+
+    def ask(self, socket_path: str, path: str, cookies: SimpleCookie) -> tuple[int, str, str]:
+        """Ask for a page as a browser does that has these cookies: the status, the body's beginning, where it leads."""
+        connection = UnixConnection(socket_path, timeout=5)
         try:
             headers = {"Host": self.host, "X-Forwarded-Proto": "https", "X-Request-ID": systemd.PROBE_ID}
-            connection.request("GET", self.path or "/", headers=headers)
+            if cookies:
+                headers["Cookie"] = cookies.output(attrs=[], header="", sep=";").strip()
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-            body = response.read(300).decode(errors="replace")
-            ok = response.status == 200 or (not self.path and response.status < 500)
-            return Answer(ok, str(response.status) if ok else f"{response.status} {body}")
-        except (OSError, http.client.HTTPException) as problem:
-            return Answer(False, str(problem) or type(problem).__name__)
+            for cookie in response.headers.get_all("Set-Cookie", []):
+                cookies.load(cookie)
+            location = response.getheader("Location", "") if 300 <= response.status < 400 else ""
+            return response.status, response.read(300).decode(errors="replace"), location
         finally:
             connection.close()
 
