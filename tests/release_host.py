@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ from ansible_collections.slipway.host.plugins.module_utils.release.host import H
 
 Json = dict[str, Any]
 PROCESSES = ["web", "worker", "beat"]
-EMPTY = {"str": "", "path": "", "int": 0, "bool": False, "list": []}
+EMPTY = {"str": "", "path": "", "int": 0, "bool": False, "list": [], "dict": {}}
 # Every field has a value, so that one more needs no line here.
 PROJECT = {
     **{name: EMPTY[option["type"]] for name, option in model.options(model.Project).items()},
     "name": "shop",
     "user": "root",
     "processes": PROCESSES,
-    "all_processes": PROCESSES,
+    "kinds": {name: name for name in PROCESSES},
     "requirements_file": "requirements.txt",
     "static_folder": "staticfiles",
     "health_host": "shop.example",
@@ -55,6 +56,9 @@ class Systemd:
         self.calls: list[tuple[str, ...]] = []
         self.answers: dict[str, Json] = {}
         self.failing: set[str] = set()
+        # How often a unit was started again, and since how many seconds it runs; never, and since the boot, otherwise.
+        self.restarts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
         # What was asked of Django, with its settings.
         self.steps: list[tuple[str, dict[str, str]]] = []
         # The queues of the sockets, one after the other as `ss` is asked for them.
@@ -86,9 +90,14 @@ class Systemd:
             return int(not all(map(self.start, units))), ""
         if verb == "stop":
             self.active.difference_update(units)
-        states = ["active" if unit in self.active else "inactive" for unit in units]
-        text = "\n\n".join(f"ActiveState={state}\nNRestarts=0" for state in states)
-        return int(verb == "is-active" and "inactive" in states), text
+        text = "\n\n".join(map(self.show, units))
+        return int(verb == "is-active" and not self.active.issuperset(units)), text
+
+    def show(self, unit: str) -> str:
+        state = "active" if unit in self.active else "inactive"
+        since = 1e6 * (time.monotonic() - self.seconds[unit]) if unit in self.seconds else 0
+        restarts = self.restarts.get(unit, 0)
+        return f"ActiveState={state}\nNRestarts={restarts}\nActiveEnterTimestampMonotonic={since:.0f}"
 
     def start(self, unit: str) -> bool:
         if unit in self.failing:

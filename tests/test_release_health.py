@@ -7,6 +7,7 @@ import os
 import socketserver
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +188,51 @@ def test_a_worker_that_does_not_start_gives_the_traffic_back(ready: PlayedHost) 
     with pytest.raises(UserError, match=r"shop-worker@green\.service failed to start"):
         ready.take("switch")
     assert is_as_before(ready)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_that_ends_later_takes_the_host_back(ready: PlayedHost, name: str) -> None:
+    """It once went on ending for ever, behind a deploy that had ended well."""
+    ready.take("switch")
+    ready.systemd.restarts[f"shop-{name}@green.service"] = 1
+    with pytest.raises(UserError, match=rf"shop-{name}@green\.service ended soon after the switch: it said why\."):
+        ready.take("watch")
+    ready.take("abort", failed_step="See that every process goes on")
+    assert (ready.serving, ready.runs("blue"), ready.runs("green")) == ("OLD", set(PROCESSES), set())
+    assert ready.history[1:] == [("deploy", "NEW", "good"), ("return", "OLD", "good")]
+    assert ready.is_free
+
+
+def test_a_deploy_waits_until_each_process_has_run_for_long(ready: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    youngest = "shop-worker@green.service"
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        ready.systemd.seconds[youngest] += seconds
+
+    ready.take("switch")
+    ready.systemd.seconds[youngest] = 17.5
+    monkeypatch.setattr(time, "sleep", sleep)
+    # What runs for a moment more or less is not played.
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    ready.take("watch", {"watch_seconds": 20})
+    assert waits == [1, 1, 0.5]
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(5, False), (25, True)])
+def test_what_ends_again_and_again_is_not_kept(shop: PlayedHost, seconds: int, is_kept: bool) -> None:
+    shop.serve("blue")
+    unit = "shop-beat@blue.service"
+    shop.systemd.restarts[unit], shop.systemd.seconds[unit] = 3, seconds
+    begun = shop.take("begin", {"watch_seconds": 20}, kind="converge", release="OLD")
+    assert begun["needed"] is not is_kept
+
+
+def test_never_do_two_clocks_run(ready: PlayedHost) -> None:
+    ready.take("switch")
+    calls = ready.systemd.calls
+    assert calls.index(("stop", "shop-beat@blue.service")) < calls.index(("start", "shop-beat@green.service"))
 
 
 def test_one_bad_answer_is_forgiven(ready: PlayedHost, monkeypatch: pytest.MonkeyPatch) -> None:

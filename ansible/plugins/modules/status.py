@@ -13,6 +13,7 @@ import subprocess
 from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.host.plugins.module_utils.release import systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
 from ansible_collections.slipway.host.plugins.module_utils.release.django import transient
 from ansible_collections.slipway.host.plugins.module_utils.release.files import read_json
@@ -21,7 +22,6 @@ from ansible_collections.slipway.host.plugins.module_utils.release.lease import 
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, project_spec
 from ansible_collections.slipway.host.plugins.module_utils.release.probe import Probe
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
-from ansible_collections.slipway.host.plugins.module_utils.release.systemd import properties, systemctl
 from ansible_collections.slipway.host.plugins.module_utils.status import (
     Activation,
     Certificate,
@@ -53,6 +53,8 @@ author: Slipway contributors
 
 DJANGO_SECONDS = 10
 PROXY_SECONDS = 3
+# What was started again this lately ends again and again, as far as can be told.
+RESTARTING_SECONDS = 60
 
 
 def iso(timestamp: float) -> str:
@@ -60,13 +62,17 @@ def iso(timestamp: float) -> str:
 
 
 def state(unit: str) -> Unit:
-    """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none."""
-    shown = properties(unit, "ActiveState", "LoadState", "NRestarts")
-    if not shown and systemctl("list-unit-files", "--no-legend", unit).stdout:
+    """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none, and `restarting`
+    where that was just now."""
+    shown = systemd.properties(unit, "LoadState", *systemd.STATE)
+    if not shown and systemd.systemctl("list-unit-files", "--no-legend", unit).stdout:
         # An instance that does not run is not loaded, so that only its template is known.
         return {"state": "inactive", "restarts": 0}
-    absent = shown.get("LoadState", "not-found") == "not-found"
-    return {"state": "absent" if absent else shown["ActiveState"], "restarts": int(shown.get("NRestarts") or 0)}
+    if shown.get("LoadState", "not-found") == "not-found":
+        return {"state": "absent", "restarts": 0}
+    active, restarts, seconds = systemd.state(shown)
+    again = active in ("active", "activating") and restarts and seconds < RESTARTING_SECONDS
+    return {"state": "restarting" if again else str(active), "restarts": restarts}
 
 
 def certificate(domain: str, port: int) -> Certificate | None:

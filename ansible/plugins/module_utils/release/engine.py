@@ -61,6 +61,15 @@ def switch(host: Host, request: Request) -> Json:
     return {"changed": True, "seconds": {"ready": round(ready - began, 1), "grace": grace, "retire": retired}}
 
 
+def watch(host: Host, request: Request) -> Json:
+    """See that no process ends that ran well for the time of grace. By now the earlier release has stopped, so that
+    nothing waits for it."""
+    host.owned_attempt(request)
+    if slot := host.slots.serving():
+        host.probe.outlive(host.slots, slot, host.project.watch_seconds)
+    return {"changed": False}
+
+
 def reverse(host: Host, request: Request) -> Json:
     """Reverse migrations with the code that has them, which is now in the idle slot."""
     attempt = host.owned_attempt(request)
@@ -112,6 +121,7 @@ STEPS: dict[str, Callable[[Host, Request], Json]] = {
     "build": build,
     "migrate": migrate,
     "switch": switch,
+    "watch": watch,
     "reverse": reverse,
     "finish": finish,
     "abort": abort,

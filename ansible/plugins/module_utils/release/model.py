@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 # A path, which Ansible expands, unlike other text.
 Path = Annotated[str, {"type": "path"}]
-STEPS = ("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock")
+STEPS = ("read", "begin", "build", "migrate", "switch", "watch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
 SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths")
 
@@ -23,7 +23,7 @@ class Project:
     root: Annotated[Path, "Folder with releases and slots."]
     user: Annotated[str, "System user of the processes."]
     processes: Annotated[list[str], "Names of the processes to run here."]
-    all_processes: Annotated[list[str], "Names of all processes that are defined, also elsewhere."]
+    kinds: Annotated[dict[str, str], "The kind of each process that is defined, also elsewhere, by its name."]
     commands: Annotated[list[str], "What the processes run."]
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
@@ -34,6 +34,7 @@ class Project:
     health_path: Annotated[str, "Path of the readiness probe."]
     health_timeout_seconds: Annotated[int, "How long the release may take to be ready."]
     grace_seconds: Annotated[int, "How long a release is watched after the switch."]
+    watch_seconds: Annotated[int, "How long each process has to run before a release is finished."]
     drain_timeout_seconds: Annotated[int, "How long the old slot's queue may take to empty."]
     lock_timeout_seconds: Annotated[int, "How long a migration waits for a lock."]
 
@@ -114,6 +115,7 @@ REQUIRED_IF = [
     ),
     ("step", "migrate", ("owner", "attempts_count")),
     ("step", "switch", ("owner",)),
+    ("step", "watch", ("owner",)),
     ("step", "reverse", ("owner", "attempts_count")),
     ("step", "finish", ("owner", "retention_count", "static_retention_days")),
     ("step", "abort", ("owner", "reason", "failed_step")),

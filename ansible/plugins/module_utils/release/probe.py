@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import time
 import urllib.parse
@@ -88,11 +89,11 @@ class Probe:
         unit = slots.unit("web", slot)
         deadline = time.monotonic() + self.timeout_seconds
         since = time.time() - 5
-        _, restarts = systemd.states([unit])[unit]
+        restarts = systemd.states([unit])[unit].restarts
         good, last = 0, "no answer"
         while good < READY_ANSWERS:
             # One that ended has been started again, and what it said is its predecessor's.
-            ended = systemd.states([unit])[unit] != ("active", restarts)
+            ended = systemd.states([unit])[unit][:2] != ("active", restarts)
             if ended or time.monotonic() > deadline:
                 raise self.unready(systemd.journal(unit, since), "" if ended else last)
             answer = self.request(slots, slot)
@@ -112,14 +113,13 @@ class Probe:
     def watch(self, slots: Slots, slot: str, grace_seconds: int) -> None:
         """Refuse a slot that does not stay healthy for the time of grace."""
         units = slots.units(slot)
-        before = {unit: ("active", restarts) for unit, (_, restarts) in systemd.states(units).items()}
+        before = {unit: ("active", state.restarts) for unit, state in systemd.states(units).items()}
         deadline, since = time.monotonic() + grace_seconds, time.time() - 5
         bad = 0
         while True:
-            changed = [unit for unit, state in systemd.states(units).items() if state != before[unit]]
+            changed = [unit for unit, state in systemd.states(units).items() if state[:2] != before[unit]]
             if changed:
-                journal = systemd.journal(changed[0], since)
-                raise UserError(f"{changed[0]} ended soon after the switch: {systemd.last_words(journal)}.", journal)
+                raise self.ended(changed[0], since)
             if slots.has_web:
                 answer = self.request(slots, slot)
                 bad = 0 if answer.ok else bad + 1
@@ -129,3 +129,19 @@ class Probe:
             if time.monotonic() > deadline:
                 return
             time.sleep(0.25)
+
+    def ended(self, unit: str, since: float) -> UserError:
+        journal = systemd.journal(unit, since)
+        return UserError(f"{unit} ended soon after the switch: {systemd.last_words(journal)}.", journal)
+
+    def outlive(self, slots: Slots, slot: str, seconds: int) -> None:
+        """Refuse a slot of which a process ended, and wait until each has run for so long."""
+        since = os.stat(slots.path(slot, "definitions")).st_mtime
+        while states := systemd.states(slots.services(slot)):
+            for unit, state in states.items():
+                if state.active != "active" or state.restarts:
+                    raise self.ended(unit, since)
+            missing = seconds - min(state.seconds for state in states.values())
+            if missing <= 0:
+                return
+            time.sleep(min(missing, 1))
