@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.host.plugins.module_utils.release import files, model, probe, slots, systemd
+from ansible_collections.slipway.host.plugins.module_utils.release import files, log, model, probe, slots, systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.engine import STEPS
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 
@@ -220,3 +221,32 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unhealthy: set[str]) -
     played = Systemd(tmp_path / "run")
     monkeypatch.setattr(systemd, "run", played.run)
     return PlayedHost(tmp_path, played)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What a build runs; a virtual environment is made of a folder, and nothing is fetched."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(self: log.Log, *words: str, cwd: str | None = None, **environment: str) -> tuple[bool, str]:
+        commands.append(words)
+        if "venv" in words:
+            os.makedirs(f"{words[-1]}/bin", exist_ok=True)
+        self.write(f"$ {' '.join(words)}")
+        return False, ""
+
+    monkeypatch.setattr(log.Log, "run", run)
+    return commands
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    """The files of the release NEXT."""
+    files = {"manage.py": "", "requirements.txt": "django==5.2 --hash=sha256:0\n", "staticfiles/site.css": "NEXT"}
+    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as packed:
+        for name, text in files.items():
+            path = tmp_path / "source" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            packed.add(path, name)
+    return str(tmp_path / "release.tar.gz")

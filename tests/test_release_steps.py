@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-from ansible_collections.slipway.host.plugins.module_utils.release import engine, log, model
+from ansible_collections.slipway.host.plugins.module_utils.release import engine, model
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from release_host import ME, PLAN, PROCESSES, PlayedHost, make_project
 
@@ -21,35 +20,6 @@ BUILT = {
     "tools_requirements": "uv\n",
     "poetry_requirements": "poetry\n",
 }
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """What a build runs; a virtual environment is made of a folder, and nothing is fetched."""
-    commands: list[tuple[str, ...]] = []
-
-    def run(self: log.Log, *words: str, cwd: str | None = None, **environment: str) -> tuple[bool, str]:
-        commands.append(words)
-        if "venv" in words:
-            os.makedirs(f"{words[-1]}/bin", exist_ok=True)
-        self.write(f"$ {' '.join(words)}")
-        return False, ""
-
-    monkeypatch.setattr(log.Log, "run", run)
-    return commands
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> str:
-    """The files of the release NEXT."""
-    files = {"manage.py": "", "requirements.txt": "django==5.2 --hash=sha256:0\n", "staticfiles/site.css": "NEXT"}
-    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as packed:
-        for name, text in files.items():
-            path = tmp_path / "source" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            packed.add(path, name)
-    return str(tmp_path / "release.tar.gz")
 
 
 def deploy(shop: PlayedHost, archive: str, *steps: str, **request: Any) -> list[dict[str, Any]]:

@@ -100,6 +100,11 @@ SETTINGS = Rule(
     "each name must be that of a Django setting, in upper-case letters",
     {"ALLOWED_HOSTS": ["shop.example.org"]},
 )
+COMMANDS = Rule(
+    lambda value: all(command.strip() and "\n" not in command for command in value),
+    "each must be a command on one line",
+    ["npm ci", "npm run build"],
+)
 PROCESSES = Rule(
     are_processes,
     "each has a command and a name of its own, lower-case letters and digits; that of kind web is named web, and "

@@ -114,6 +114,13 @@ class Builds:
         os.chown(static, owner.pw_uid, owner.pw_gid)
         return digest(requirements), warnings
 
+    def give(self, release: str, user: str) -> None:
+        """Make a user the owner of all that lies in a release, but of nothing that its links lead to."""
+        owner = pwd.getpwnam(user)
+        for _, folders, files, descriptor in os.fwalk(self.path(release)):
+            for name in (".", *folders, *files):
+                os.chown(name, owner.pw_uid, owner.pw_gid, dir_fd=descriptor, follow_symlinks=False)
+
     def finish(self, release: str, **manifest: Any) -> None:
         """Mark a release as finished, with what it is."""
         write_json(os.path.join(self.path(release), ".release.json"), {"release": release, **manifest})

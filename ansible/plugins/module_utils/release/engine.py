@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.begin import begin
 from ansible_collections.slipway.host.plugins.module_utils.release.build import build, targets
+from ansible_collections.slipway.host.plugins.module_utils.release.commands import run
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Request
@@ -32,6 +33,12 @@ def migrate(host: Host, request: Request) -> Json:
     answer = host.django.take_step(host.slots.idle(), "migrate", ATTEMPTS=str(request.attempts_count))
     host.attempt.update(migrated=answer["applied"])
     return {"changed": bool(answer["applied"]), "applied": answer["applied"]}
+
+
+def commands(host: Host, request: Request) -> Json:
+    """Run what prepares each release."""
+    run(host, request, "application_release_commands", host.project.release_commands)
+    return {"changed": True}
 
 
 def switch(host: Host, request: Request) -> Json:
@@ -120,6 +127,7 @@ STEPS: dict[str, Callable[[Host, Request], Json]] = {
     "begin": begin,
     "build": build,
     "migrate": migrate,
+    "commands": commands,
     "switch": switch,
     "watch": watch,
     "reverse": reverse,

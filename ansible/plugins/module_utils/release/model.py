@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 # A path, which Ansible expands, unlike other text.
 Path = Annotated[str, {"type": "path"}]
-STEPS = ("read", "begin", "build", "migrate", "switch", "watch", "reverse", "finish", "abort", "unlock")
+STEPS = ("read", "begin", "build", "migrate", "commands", "switch", "watch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
-SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths")
+SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths", "build_commands")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Project:
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]
     media_folder: Annotated[str, "Link to the project's media, relative to the release."]
     persistent_paths: Annotated[list[str], "Links to what outlives releases."]
+    build_commands: Annotated[list[str], "What builds the release, before its static files are collected."]
+    release_commands: Annotated[list[str], "What prepares each release on one host, after its migrations."]
+    command_timeout_seconds: Annotated[int, "How long one of these commands may take."]
     health_host: Annotated[str, "Host header of the readiness probe."]
     health_path: Annotated[str, "Path of the readiness probe."]
     health_timeout_seconds: Annotated[int, "How long the release may take to be ready."]
@@ -114,6 +117,7 @@ REQUIRED_IF = [
         ),
     ),
     ("step", "migrate", ("owner", "attempts_count")),
+    ("step", "commands", ("owner",)),
     ("step", "switch", ("owner",)),
     ("step", "watch", ("owner",)),
     ("step", "reverse", ("owner", "attempts_count")),

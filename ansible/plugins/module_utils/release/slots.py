@@ -67,6 +67,11 @@ class Slots:
         """The unit in which the slot's release takes a step."""
         return self.unit("release", slot)
 
+    @property
+    def command_unit(self) -> str:
+        """The unit in which a command of the project runs; no name of a project has an underscore."""
+        return f"{self.name}_command.service"
+
     def services(self, slot: str) -> list[str]:
         """Units of the slot's processes."""
         return [self.unit(process, slot) for process in self.processes]
