@@ -67,15 +67,16 @@ NAMED: dict[str, Any] = {
         "description": "Processes.",
         "options": {
             "name": {"type": "str", "required": True},
-            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat"]},
+            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat", "timer"]},
             "command": {"type": "str", "required": True},
             "count": {"type": "int"},
+            "schedule": {"type": "str"},
         },
     },
 }
 
 
-def process(name: str, kind: str = "worker", command: str = "celery", **more: int) -> dict[str, Any]:
+def process(name: str, kind: str = "worker", command: str = "celery", **more: Any) -> dict[str, Any]:
     return {"name": name, "kind": kind, "command": command, **more}
 
 
@@ -113,6 +114,9 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("application_processes", [process("mail"), process("mail")]),
         ("application_processes", [process("mail", command=" ")]),
         ("application_processes", [process("mail", count=0)]),
+        ("application_processes", [process("mail", schedule="daily")]),
+        ("application_processes", [process("mail", kind="timer")]),
+        ("application_processes", [process("mail", kind="timer", schedule="daily", count=2)]),
         ("shop_http_port", 70000),
         ("shop_http_port", 0),
         ("shop_http_port", True),
@@ -193,7 +197,10 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_settings", {"ALLOWED_HOSTS": ["shop.example.org"]}),
         (
             "application_processes",
-            [process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")],
+            [
+                *(process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")),
+                process("nightly", kind="timer", schedule="*-*-* 03:00"),
+            ],
         ),
         ("shop_http_port", 8443),
         ("shop_http_port", "8443"),

@@ -159,7 +159,14 @@ class Host:
     def processes(self) -> dict[str, Unit]:
         if not self.slot:
             return {name: {"state": "inactive", "restarts": 0} for name in self.project.processes}
-        return {name: state(self.slots.unit(name, self.slot)) for name in self.project.processes}
+        return {name: self.process(name, self.slot) for name in self.project.processes}
+
+    def process(self, name: str, slot: str) -> Unit:
+        """How a process is; of a timer also whether what it last started failed."""
+        last = state(self.slots.service(name, slot))
+        return (
+            last if last["state"] == "failed" or not self.slots.is_timer(name) else state(self.slots.timer(name, slot))
+        )
 
     def is_provisioned(self, services: dict[str, Unit]) -> bool:
         if self.project.processes:

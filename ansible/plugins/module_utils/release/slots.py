@@ -16,7 +16,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release.probe import 
 
 BLUE, GREEN = "blue", "green"
 UNITS = "/etc/systemd/system"
-CLOCKS = ("beat",)
+CLOCKS = ("beat", "timer")
 
 
 class Slots:
@@ -58,14 +58,24 @@ class Slots:
     # --- units
 
     def unit(self, process: str, slot: str) -> str:
+        """What is started of a process: its service, or the timer that does so."""
+        return self.timer(process, slot) if self.is_timer(process) else self.service(process, slot)
+
+    def service(self, process: str, slot: str) -> str:
         return f"{self.name}-{process}@{slot}.service"
+
+    def timer(self, process: str, slot: str) -> str:
+        return f"{self.name}-{process}@{slot}.timer"
+
+    def is_timer(self, process: str) -> bool:
+        return self.kinds.get(process) == "timer"
 
     def web_socket(self, slot: str) -> str:
         return f"{self.name}-web@{slot}.socket"
 
     def step_unit(self, slot: str) -> str:
         """The unit in which the slot's release takes a step."""
-        return self.unit("release", slot)
+        return self.service("release", slot)
 
     @property
     def command_unit(self) -> str:
@@ -73,22 +83,27 @@ class Slots:
         return f"{self.name}_command.service"
 
     def services(self, slot: str) -> list[str]:
-        """Units of the slot's processes."""
-        return [self.unit(process, slot) for process in self.processes]
+        """Units of the processes that run all the time."""
+        return [self.service(process, slot) for process in self.processes if not self.is_timer(process)]
+
+    def timed(self, slot: str) -> list[str]:
+        """Units that a timer starts."""
+        return [self.service(process, slot) for process in self.processes if self.is_timer(process)]
 
     def clocks(self, slot: str) -> list[str]:
-        """Those of them that begin work at set times. They run in one slot only, or everything would begin twice."""
+        """Units that begin work at set times. They run in one slot only, or everything would begin twice."""
         return [self.unit(process, slot) for process in self.processes if self.kinds.get(process) in CLOCKS]
 
     def units(self, slot: str) -> list[str]:
         """Units of a slot, in the order in which they start."""
-        services = self.services(slot)
-        return [self.web_socket(slot), *services] if self.has_web else services
+        units = [self.unit(process, slot) for process in self.processes]
+        return [self.web_socket(slot), *units] if self.has_web else units
 
     def all_units(self, slot: str) -> list[str]:
         """All units that could run in a slot, whatever belongs on this host today."""
-        services = [self.unit(process, slot) for process in (*self.kinds, "release")]
-        return [self.web_socket(slot), *services] if "web" in self.kinds else services
+        services = [self.service(process, slot) for process in (*self.kinds, "release")]
+        timers = [self.timer(process, slot) for process in filter(self.is_timer, self.kinds)]
+        return [*([self.web_socket(slot)] if "web" in self.kinds else []), *timers, *services]
 
     def missing(self) -> list[str]:
         """Processes that should run here and whose unit is not on the host."""
@@ -124,7 +139,8 @@ class Slots:
         """Whether the serving slot runs all that it should and no more, the other one nothing, and a boot would do the
         same."""
         wanted = self.units(slot)
-        others = [unit for unit in self.all_units(slot) + self.all_units(self.idle()) if unit not in wanted]
+        welcome = [*wanted, *self.timed(slot)]
+        others = [unit for unit in self.all_units(slot) + self.all_units(self.idle()) if unit not in welcome]
         return (
             all(self.is_steady(state) for state in systemd.states(wanted).values())
             and systemd.are_gone(others)
