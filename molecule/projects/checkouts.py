@@ -20,8 +20,11 @@ OPTIONS = {"chat": ["--health=/"]}
 # What operators add: here a second database, and less patience than the tests' time allows.
 ADDED = [
     ("application.yml", "release_grace_seconds: 2"),
+    ("application.yml", "release_watch_seconds: 2"),
     ("postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
 ]
+# What builds the assets of one of them, as npm would.
+BUILT = "application_build_commands: ['echo \".built { color: $PWD }\" > shop/static/css/built.css']"
 
 
 def run(*command: str | Path, **options: Any) -> str:
@@ -63,7 +66,7 @@ def main() -> None:
                 stdin=subprocess.DEVNULL,
             )
         )
-        for file, line in ADDED:
+        for file, line in [*ADDED, *([("application.yml", BUILT)] if name == "shop" else [])]:
             path = CACHE / "inventories" / name / "group_vars/all" / file
             if path.exists():
                 path.write_text(f"{path.read_text()}{line}\n")
