@@ -47,6 +47,7 @@ class Web(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", target)
             self.send_header("Set-Cookie", "a=1; Path=/; HttpOnly")
             self.send_header("Set-Cookie", "b=2; Secure")
+            self.send_header("Set-Cookie", "a/b=3")
         self.end_headers()
         self.wfile.write(b"because")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
 import time
 import urllib.parse
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -78,7 +79,9 @@ class Probe:
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             for cookie in response.headers.get_all("Set-Cookie", []):
-                cookies.load(cookie)
+                # One with a name that only some browsers take decides nothing.
+                with contextlib.suppress(CookieError):
+                    cookies.load(cookie)
             location = response.getheader("Location", "") if 300 <= response.status < 400 else ""
             return response.status, response.read(300).decode(errors="replace"), location
         finally:
