@@ -23,13 +23,18 @@ BIN := .venv/bin
 HASH := \#
 # What the shell exports decides nothing, except what only the operator knows.
 OPERATOR = ANSIBLE_VAULT_% ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_BECOME_PASSWORD_FILE ANSIBLE_CONNECTION_PASSWORD_FILE
-unexport $(filter-out $(OPERATOR),$(filter ANSIBLE_%,$(.VARIABLES)))
-unexport BASH_ENV CDPATH PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV
-unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE
+unexport $(filter-out $(OPERATOR),$(filter ANSIBLE_% PYTHON%,$(.VARIABLES)))
+unexport BASH_ENV CDPATH VIRTUAL_ENV
+# Which repository it is, of what `git rev-parse --local-env-vars` lists.
+unexport GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_DIR GIT_GRAFT_FILE GIT_INDEX_FILE GIT_NAMESPACE \
+	GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_SHALLOW_FILE GIT_WORK_TREE
+# Of make's own flags, which MAKEFLAGS also sets, -e lets the shell decide and -i goes on after a "no".
+FLAGS := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+$(foreach flag,e i,$(if $(findstring $(flag),$(FLAGS)),$(error The flag -$(flag) of make, typed or in MAKEFLAGS, takes guards away: leave it out)))
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Ansible wants one whose encoding is UTF-8, and that this machine has.
 export LC_ALL := $(if $(filter Darwin,$(shell uname -s)),en_US,C).UTF-8
-INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml))
+INVENTORY = $(if $(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV),$(error ENV is $(ENV), but there is no inventories/$(ENV)/hosts.yml: write one of $(patsubst inventories/%/hosts.yml,%,$(wildcard inventories/*/hosts.yml))))
 ON_OR_OFF = $(if $(filter on off,$(STATE)),$(STATE),$(error STATE is "$(STATE)": write STATE=on or STATE=off))
 PROCESSES = $(if $(shell echo $(call QUOTED,JOBS) | grep -xE '[1-9][0-9]*'),$(JOBS),$(error JOBS is "$(JOBS)": write how many may run at once, as in JOBS=4))
 KNOWN_TAGS = $(shell sed -n 's/.*tags: \[\(.*\)\]/\1/p' roles/*/tasks/main.yml | tr -d ,)
@@ -55,7 +60,7 @@ PLAY = ANSIBLE_STDOUT_CALLBACK=slipway.host.progress $(BIN)/ansible-playbook -i 
 
 TYPED := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(TYPED),)
-REFUSED := $(shell /usr/bin/python3 tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2 || echo yes)
+REFUSED := $(shell /usr/bin/python3 -I tools/arguments.py '$(MAKECMDGOALS)' $(foreach name,$(TYPED),$(name)=$(call QUOTED,$(name))) >&2 || echo yes)
 $(if $(REFUSED),$(error Nothing was done))
 endif
 # What another make is to know, its line says.
@@ -282,6 +287,8 @@ lock:
 	@cd ansible && $(COMPILE) --python-version 3.11 --no-deps collections.in -o collections.txt
 	@cd tests && $(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
 	@cd ansible && $(COMPILE) --python-version 3.10 node.in -o node.txt
+	@cd roles/release/files && $(COMPILE) --python-version 3.10 tools.in -o tools.txt
+	@cd roles/release/files && $(COMPILE) --python-version 3.10 poetry.in -o poetry.txt
 
 ## clean: Also remove the base images and the tools
 clean: down

@@ -8,25 +8,27 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slipway.host.plugins.module_utils.release import files, model, probe, slots, systemd
+from ansible_collections.slipway.host.plugins.module_utils.release import files, log, model, probe, slots, systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.engine import STEPS
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 
 Json = dict[str, Any]
 PROCESSES = ["web", "worker", "beat"]
-EMPTY = {"str": "", "path": "", "int": 0, "bool": False, "list": []}
+EMPTY = {"str": "", "path": "", "int": 0, "bool": False, "list": [], "dict": {}}
 # Every field has a value, so that one more needs no line here.
 PROJECT = {
     **{name: EMPTY[option["type"]] for name, option in model.options(model.Project).items()},
     "name": "shop",
     "user": "root",
     "processes": PROCESSES,
-    "all_processes": PROCESSES,
+    "kinds": {name: name for name in PROCESSES},
     "requirements_file": "requirements.txt",
     "static_folder": "staticfiles",
     "health_host": "shop.example",
@@ -57,6 +59,9 @@ class Systemd:
         self.failing: set[str] = set()
         # What the distribution's package manager shows.
         self.packages = ""
+        # How often a unit was started again, and since how many seconds it runs; never, and since the boot, otherwise.
+        self.restarts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
         # What was asked of Django, with its settings.
         self.steps: list[tuple[str, dict[str, str]]] = []
         # The queues of the sockets, one after the other as `ss` is asked for them.
@@ -90,9 +95,14 @@ class Systemd:
             return int(not all(map(self.start, units))), ""
         if verb == "stop":
             self.active.difference_update(units)
-        states = ["active" if unit in self.active else "inactive" for unit in units]
-        text = "\n\n".join(f"ActiveState={state}\nNRestarts=0" for state in states)
-        return int(verb == "is-active" and "inactive" in states), text
+        text = "\n\n".join(map(self.show, units))
+        return int(verb == "is-active" and not self.active.issuperset(units)), text
+
+    def show(self, unit: str) -> str:
+        state = "active" if unit in self.active else "inactive"
+        since = 1e6 * (time.monotonic() - self.seconds[unit]) if unit in self.seconds else 0
+        restarts = self.restarts.get(unit, 0)
+        return f"ActiveState={state}\nNRestarts={restarts}\nActiveEnterTimestampMonotonic={since:.0f}"
 
     def start(self, unit: str) -> bool:
         if not unit.startswith("shop-release@"):
@@ -205,10 +215,41 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unhealthy: set[str]) -
     for process in (*PROCESSES, "release"):
         (tmp_path / f"units/shop-{process}@.service").write_text(process)
     (tmp_path / "etc/1.env").touch()
+    (tmp_path / "etc/site.fact").touch()
     monkeypatch.setattr(slots, "UNITS", str(tmp_path / "units"))
     places = {"run_folder": "run", "environment_folder": "etc", "driver": "lib/django_release.py"}
+    places["facts"] = "etc/site.fact"
     for name, place in places.items():
         monkeypatch.setattr(model.Project, name, str(tmp_path / place))
     played = Systemd(tmp_path / "run")
     monkeypatch.setattr(systemd, "run", played.run)
     return PlayedHost(tmp_path, played)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What a build runs; a virtual environment is made of a folder, and nothing is fetched."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(self: log.Log, *words: str, cwd: str | None = None, **environment: str) -> tuple[bool, str]:
+        commands.append(words)
+        if "venv" in words:
+            os.makedirs(f"{words[-1]}/bin", exist_ok=True)
+        self.write(f"$ {' '.join(words)}")
+        return False, ""
+
+    monkeypatch.setattr(log.Log, "run", run)
+    return commands
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    """The files of the release NEXT."""
+    files = {"manage.py": "", "requirements.txt": "django==5.2 --hash=sha256:0\n", "staticfiles/site.css": "NEXT"}
+    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as packed:
+        for name, text in files.items():
+            path = tmp_path / "source" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            packed.add(path, name)
+    return str(tmp_path / "release.tar.gz")

@@ -54,9 +54,13 @@ def test_without_front_ends_nothing_is_packed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_was_not_built_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"/dist, which has no index\.html: build the front end first"):
-        pack(tmp_path, [{"domain": DOMAIN, "path": f"{tmp_path}/dist"}])
+@pytest.mark.parametrize("there", [[], ["index.html"], ["assets/"]])
+def test_a_folder_that_was_not_built_is_refused(tmp_path: Path, dist: Path, there: list[str]) -> None:
+    dist.mkdir()
+    for name in there:
+        (dist / name).mkdir() if name.endswith("/") else (dist / name).touch()
+    with pytest.raises(UserError, match=r"/dist, which has no index\.html and assets/: build the front end first"):
+        pack(tmp_path, [{"domain": DOMAIN, "path": str(dist)}])
 
 
 def test_pages_of_one_size_are_told_apart_by_their_time(tmp_path: Path, dist: Path) -> None:

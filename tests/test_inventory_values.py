@@ -57,6 +57,7 @@ NAMED: dict[str, Any] = {
     "application_broker_url": {"type": "str", "no_log": True, "description": "Broker."},
     "application_health_path": {"type": "str", "description": "Path."},
     "application_media_folder": {"type": "str", "description": "Folder."},
+    "application_build_commands": {"type": "list", "elements": "str", "description": "Commands."},
     "application_persistent_paths": {"type": "list", "elements": "str", "description": "Paths."},
     "application_requirements_file": {"type": "str", "description": "File."},
     "application_cache_url": {"type": "str", "no_log": True, "description": "URL."},
@@ -72,15 +73,16 @@ NAMED: dict[str, Any] = {
         "description": "Processes.",
         "options": {
             "name": {"type": "str", "required": True},
-            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat"]},
+            "kind": {"type": "str", "required": True, "choices": ["web", "worker", "beat", "timer"]},
             "command": {"type": "str", "required": True},
             "count": {"type": "int"},
+            "schedule": {"type": "str"},
         },
     },
 }
 
 
-def process(name: str, kind: str = "worker", command: str = "celery", **more: int) -> dict[str, Any]:
+def process(name: str, kind: str = "worker", command: str = "celery", **more: Any) -> dict[str, Any]:
     return {"name": name, "kind": kind, "command": command, **more}
 
 
@@ -93,6 +95,8 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("project_name", "a" * 25),
         ("application_environment", {"BAD KEY": "hidden"}),
         ("application_environment", {"EMPTY": None}),
+        ("application_build_commands", ["npm ci", " "]),
+        ("application_build_commands", ["npm ci\nnpm run build"]),
         ("application_broker_url", "http://127.0.0.1"),
         ("application_broker_url", "amqp:broker.example"),
         ("application_broker_url", "127.0.0.1:5672"),
@@ -133,6 +137,9 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: in
         ("application_processes", [process("mail"), process("mail")]),
         ("application_processes", [process("mail", command=" ")]),
         ("application_processes", [process("mail", count=0)]),
+        ("application_processes", [process("mail", schedule="daily")]),
+        ("application_processes", [process("mail", kind="timer")]),
+        ("application_processes", [process("mail", kind="timer", schedule="daily", count=2)]),
         ("shop_http_port", 70000),
         ("shop_http_port", 0),
         ("shop_http_port", True),
@@ -204,6 +211,7 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_broker_url", "redis+socket:///run/redis/redis.sock"),
         ("application_broker_url", "sqla+postgresql://shop:PASSWORD@db.example/shop"),
         ("application_broker_url", "sqs://KEY:s3/cret@"),
+        ("application_build_commands", ["npm ci && npm run build"]),
         ("application_cache_url", ""),
         ("application_cache_url", "rediss://:PASSWORD@redis.example.org/3"),
         ("cache_memory_mb", 16),
@@ -224,7 +232,10 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_settings", {"ALLOWED_HOSTS": ["shop.example.org"]}),
         (
             "application_processes",
-            [process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")],
+            [
+                *(process("web", kind="web"), process("mail", count=3), process("clock", kind="beat")),
+                process("nightly", kind="timer", schedule="*-*-* 03:00"),
+            ],
         ),
         ("shop_http_port", 8443),
         ("shop_http_port", "8443"),

@@ -1,6 +1,5 @@
 """What pages promise their readers: plain sentences, links that lead somewhere, commands that make takes."""
 
-import ast
 import re
 import shlex
 import statistics
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import arguments
 import pytest
+from messages import all_messages
 from prose import count_words, sentences
-from repository import ROOT, load, tasks, tracked
+from repository import ROOT, tracked
 
 PAGES = [path for path in tracked() if path.suffix == ".md"]
 TROUBLE = (ROOT / "docs/troubleshoot.md").read_text()
@@ -82,53 +82,21 @@ def words(text: str) -> list[str]:
     return re.findall(r"[\w']+", text)
 
 
-def python_messages() -> Iterator[list[str]]:
-    """The written-out parts of each message in Python."""
-    for path in tracked():
-        if path.suffix != ".py" or path.parts[len(ROOT.parts)] not in ("ansible", "roles", "tools"):
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("UserError", "Refused")
-            ):
-                yield [
-                    part.value
-                    for part in ast.walk(node)
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                ]
+def runs(*texts: str, count: int = 4) -> set[tuple[str, ...]]:
+    """Each four words in a row."""
+    return {run for text in texts for run in zip(*(words(text)[start:] for start in range(count)), strict=False)}
 
 
-def play_messages() -> Iterator[list[str]]:
-    """Those of roles."""
-    for path in ROOT.glob("roles/*/tasks/*.yml"):
-        for task, _ in tasks(load(path)):
-            if text := (task.get("ansible.builtin.assert") or {}).get("fail_msg"):
-                yield re.split(r"{{.*?}}", text, flags=re.DOTALL)
-
-
-def shell_messages() -> Iterator[list[str]]:
-    for text in re.findall(r'refuse "([^"]+)"', (ROOT / "tools/install.sh").read_text()):
-        yield re.split(r"\$\([^)]*\)|\$\{?\w+\}?", text)
-
-
-def make_messages() -> Iterator[list[str]]:
-    for text in re.findall(r"\$\(error (.+)", (ROOT / "Makefile").read_text()):
-        yield re.split(r"\$\([A-Z_]+\)|\)", text)
-
-
-def runs(*texts: str) -> set[tuple[str, ...]]:
-    """Each three words in a row."""
-    return {run for text in texts for run in zip(words(text), words(text)[1:], words(text)[2:], strict=False)}
+def signs(message: list[str]) -> set[tuple[str, ...]]:
+    """What finds a message on the page; a short one has three words in a row."""
+    return runs(*message) or runs(*message, count=3)
 
 
 # Each once, and without those of fewer words, which say nothing to search for: what failed follows them.
-EVERY = [*python_messages(), *play_messages(), *shell_messages(), *make_messages()]
-MESSAGES = [message for message in {" ".join(parts): parts for parts in EVERY}.values() if runs(*message)]
-SHOWN = runs(*SPAN.findall(TROUBLE))
+MESSAGES = [message for message in {" ".join(parts): parts for parts in all_messages()}.values() if signs(message)]
+SHOWN = runs(*SPAN.findall(TROUBLE)) | runs(*SPAN.findall(TROUBLE), count=3)
 # What several say finds none of them.
-COMMON = {run for run, count in Counter(run for message in MESSAGES for run in runs(*message)).items() if count > 1}
+COMMON = {run for run, count in Counter(run for message in MESSAGES for run in signs(message)).items() if count > 1}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +105,7 @@ COMMON = {run for run, count in Counter(run for message in MESSAGES for run in r
     ids=lambda message: " ".join(words(" ".join(message))[:8]),
 )
 def test_a_message_is_on_the_page_of_messages(message: list[str]) -> None:
-    assert (runs(*message) - COMMON or runs(*message)) & SHOWN, message
+    assert (signs(message) - COMMON or signs(message)) & SHOWN, message
 
 
 PROMISES = re.findall(r"\| `([^`]+)` \|$", (ROOT / "docs/promises.md").read_text(), re.MULTILINE)

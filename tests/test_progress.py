@@ -134,6 +134,7 @@ def test_each_task_is_one_line_with_the_time_and_the_outcome(output: str) -> Non
         r"message: 5 ok, 2 changed, 1 failed",
         r"ignored: 1 ok, 0 changed, 0 failed",
         r"unreachable: 0 ok, 0 changed, 1 failed",
+        r"docs/troubleshoot\.md says what each message means and what to do\.",
         r"Took 0:\d\d\.",
     ):
         assert re.search(rf"^{line}$", output, re.MULTILINE), f"{line} is not in:\n{output}"
@@ -169,6 +170,12 @@ def test_a_failure_says_no_more(output: str, noise: str) -> None:
 
 def test_a_diff_is_shown_below_its_task(output: str) -> None:
     assert re.search(r"Write a file \.\.\. changed\n--- before.*\n\+\+\+ after.*\n@@ .*\n-first\n\+second\n", output)
+
+
+def test_a_play_without_hosts_says_whom_it_is_for(play: Play, folder: Path) -> None:
+    (folder / "none.yml").write_text("- hosts: database:broker\n  gather_facts: false\n  tasks: []\n")
+    output, _ = play("none.yml", "--limit=ignored").communicate()
+    assert "No host of the inventory belongs to this play, which is for: database:broker." in output
 
 
 def test_verbose_output_shows_the_trace_and_still_no_secret(play: Play) -> None:

@@ -100,6 +100,22 @@ def test_a_failure_is_told_with_the_step_the_reason_and_the_last_line_of_the_jou
     assert decided["outcome"] == "web1 serves R1. web2 serves R1."
 
 
+def test_a_host_that_could_not_be_put_back_is_named_with_the_reason() -> None:
+    """It was said that nothing was changed."""
+    failed = Host(
+        "web2", failure={"msg": "It failed."}, aborted={"failed": False, "msg": "Read-only file system: /srv."}
+    )
+    decided = plan(Host("web1", aborted={"summary": "web1 serves R1."}), failed).decisions()
+    assert decided["outcome"] == (
+        "web1 serves R1. web2 could not be put back (Read-only file system: /srv): the next run does that."
+    )
+
+
+def test_the_last_line_of_the_journal_is_said_once() -> None:
+    failed = Host("web1", failure={"msg": "It ended: KeyError: 'A'.", "journal": ["first", "KeyError: 'A'"]})
+    assert plan(failed).decisions()["reason"] == "It ended: KeyError: 'A'."
+
+
 def test_a_host_that_is_away_is_the_reason_where_no_task_failed() -> None:
     decided = plan(Host("web1")).decisions()
     assert (decided["failed_step"], decided["reason"]) == ("", "A host could not be reached.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-from ansible_collections.slipway.host.plugins.module_utils.release import engine, log, model
+from ansible_collections.slipway.host.plugins.module_utils.release import engine, model
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from release_host import ME, PLAN, PROCESSES, PlayedHost, make_project
 
@@ -21,35 +20,6 @@ BUILT = {
     "tools_requirements": "uv\n",
     "poetry_requirements": "poetry\n",
 }
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """What a build runs; a virtual environment is made of a folder, and nothing is fetched."""
-    commands: list[tuple[str, ...]] = []
-
-    def run(self: log.Log, *words: str, cwd: str | None = None, **environment: str) -> tuple[bool, str]:
-        commands.append(words)
-        if "venv" in words:
-            os.makedirs(f"{words[-1]}/bin", exist_ok=True)
-        self.write(f"$ {' '.join(words)}")
-        return False, ""
-
-    monkeypatch.setattr(log.Log, "run", run)
-    return commands
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> str:
-    """The files of the release NEXT."""
-    files = {"manage.py": "", "requirements.txt": "django==5.2 --hash=sha256:0\n", "staticfiles/site.css": "NEXT"}
-    with tarfile.open(tmp_path / "release.tar.gz", "w:gz") as packed:
-        for name, text in files.items():
-            path = tmp_path / "source" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            packed.add(path, name)
-    return str(tmp_path / "release.tar.gz")
 
 
 def deploy(shop: PlayedHost, archive: str, *steps: str, **request: Any) -> list[dict[str, Any]]:
@@ -244,7 +214,7 @@ def test_a_rollback_reverses_after_the_switch_with_the_code_that_can(advanced: P
     advanced.systemd.answers["reverse"] = {"reversed": ["goods.0002"]}
     _, built = rollback(advanced, "begin", "build", reverse_migrations_enabled=True)
     assert built["reverse"] == [["goods", "0001"]]
-    assert built["summary"] == "  reverses goods to 0001"
+    assert built["summary"].startswith("  reverses goods to 0001\n  What is reversed is not judged")
     rollback(advanced, "switch")
     assert advanced.serving == "BASE"
     assert rollback(advanced, "reverse") == [{"changed": True, "reversed": ["goods.0002"]}]
@@ -354,6 +324,17 @@ def test_a_host_that_was_never_provisioned_is_refused(shop: PlayedHost, tmp_path
     missing = Host(make_project(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"never provisioned: run ansible/site\.yml"):
         engine.take_step(missing, model.Request(step="switch", owner=ME))
+
+
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+def test_a_host_that_was_not_provisioned_to_the_end_is_refused(shop: PlayedHost, kind: str) -> None:
+    """Such a deploy once ended well, and nginx answered nobody."""
+    shop.serve("blue")
+    (shop.root / "etc/site.fact").unlink()
+    with pytest.raises(UserError, match=r"nginx serves no site of this project here.*: run ansible/site\.yml"):
+        shop.take("begin", kind=kind, release="OLD")
+    assert shop.take("begin", kind="converge", release="OLD")["needed"] is False
+    assert shop.take("begin", {"processes": ["worker"]}, kind="deploy", release="NEW")["needed"] is True
 
 
 def test_a_process_without_its_unit_is_refused(shop: PlayedHost) -> None:

@@ -54,6 +54,15 @@ def test_everything_asked_for_is_pinned_with_hashes(path: Path) -> None:
     assert {normal(name) for name in wanted} <= {normal(re.split(r"[\[=]", line)[0]) for line in entries}
 
 
+@pytest.mark.parametrize(
+    "path", ids(path for path in FILES if path.suffix == ".in" and path.relative_to(ROOT).parts[0] != "app")
+)
+def test_everything_that_is_pinned_is_compiled_again_by_make_lock(path: Path) -> None:
+    folder, made = path.parent.relative_to(ROOT), path.with_suffix(".txt").name
+    line = rf"^\t@cd {folder} && \$\(COMPILE\) .* {re.escape(path.name)} -o {re.escape(made)}$"
+    assert re.search(line, (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
 def test_tests_run_with_what_the_controller_has() -> None:
     """The environment of tests is the controller's and more: `make status` does not install it again."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slipway.host.plugins.module_utils.release import model, systemd
 from ansible_collections.slipway.host.plugins.module_utils.status import Queues
 from ansible_collections.slipway.host.plugins.modules import status
 from release_host import make_project
@@ -33,9 +36,32 @@ def test_maintenance_is_on_while_its_flag_exists(tmp_path: Path) -> None:
     assert status.maintenance(str(flag)) == {"on": True, "since": status.iso(flag.stat().st_mtime)}
 
 
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("loaded active 0 3600", ("active", 0)),
+        ("loaded active 9 70", ("active", 9)),
+        ("loaded active 9 50", ("restarting", 9)),
+        ("loaded activating 9 50", ("restarting", 9)),
+        ("loaded failed 9 50", ("failed", 9)),
+        ("not-found inactive 0 0", ("absent", 0)),
+    ],
+)
+def test_a_process_that_ends_again_and_again_is_restarting(
+    monkeypatch: pytest.MonkeyPatch, shown: str, expected: tuple[str, int]
+) -> None:
+    load, active, restarts, seconds = shown.split()
+    monkeypatch.setattr(time, "monotonic", lambda: 7200.0)
+    since = int((7200 - int(seconds)) * 1e6)
+    text = f"LoadState={load}\nActiveState={active}\nNRestarts={restarts}\nActiveEnterTimestampMonotonic={since}\n"
+    monkeypatch.setattr(systemd, "run", lambda *command: subprocess.CompletedProcess(command, 0, text, ""))
+    found = status.state("shop-beat@blue.service")
+    assert (found["state"], found["restarts"]) == expected
+
+
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], *processes: str) -> status.Host:
     (tmp_path / "shop.fact").write_text(json.dumps(facts))
-    monkeypatch.setattr(status, "FACTS", str(tmp_path / "{}.fact"))
+    monkeypatch.setattr(model.Project, "facts", str(tmp_path / "shop.fact"))
     names = list(processes)
     return status.Host(make_project(tmp_path, processes=names, health_host="shop.example.com"))
 

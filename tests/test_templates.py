@@ -70,6 +70,13 @@ def test_a_client_does_not_choose_its_address(site: list[str]) -> None:
     assert sent == ["proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header X-Forwarded-Proto https;"]
 
 
+def test_a_boot_starts_the_timers_of_the_release_and_not_their_commands(tmp_path: Path) -> None:
+    units = [{"name": "web", "kind": "web"}, {"name": "nightly", "kind": "timer"}]
+    lines = render("application", "boot.service.j2", tmp_path, __application_units_here=units)
+    (start,) = [line for line in lines if line.startswith("ExecStart=")]
+    assert re.findall(r'"shop-(.+?)"', start) == ["web@$slot.socket", "web@$slot.service", "nightly@$slot.timer"]
+
+
 def test_ssh_takes_keys_alone(tmp_path: Path) -> None:
     settings = dict(line.split(" ", 1) for line in render("ssh", "sshd.conf.j2", tmp_path) if line and line[0] != "#")
     assert {

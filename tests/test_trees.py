@@ -105,6 +105,30 @@ def test_what_archives_are_to_ignore_comes_along(tmp_path: Path) -> None:
         assert packed.getmember("link").linkname == "manage.py"
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "is_named"),
+    [
+        ("shared", "../shared", True),
+        ("templates/base.html", "../../shared/base.html", True),
+        ("uploads", "/srv/uploads", True),
+        ("templates/base.html", "../manage.py", False),
+        ("start", "./manage.py", False),
+        ("..data", "..data.d", False),
+        ("itself", ".", False),
+    ],
+)
+def test_a_link_out_of_the_project_is_named(tmp_path: Path, name: str, target: str, is_named: bool) -> None:
+    """It led nowhere in a release, and nothing said so."""
+    checkout = repository(tmp_path / "checkout", app__manage_DOT_py="", shared__base_DOT_html="")
+    (checkout / "app" / name).parent.mkdir(exist_ok=True)
+    (checkout / "app" / name).symlink_to(target)
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "two")
+    warnings = source.resolve(tmp_path / "cache", str(checkout), "HEAD", "app")["warnings"]
+    told = f"{name} is a link to {target}, which lies outside of the project"
+    assert [warning.startswith(told) for warning in warnings] == [True] * is_named
+
+
 @pytest.mark.parametrize("name", ["f\u00fc\u00dfe.css", f"{'long/' * 60}name.css"])
 def test_names_of_any_kind_come_along(tmp_path: Path, name: str) -> None:
     """They once stayed in the folder of the project, below the release's own."""

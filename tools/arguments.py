@@ -56,7 +56,7 @@ def find_problems(targets: dict[str, dict[str, str]], goals: list[str], typed: d
 def main(goals: str, *typed: str) -> int:
     values = dict(word.split("=", 1) for word in typed)
     problems = find_problems(read_targets(MAKEFILE.read_text()), goals.split() or ["help"], values)
-    print(*problems, sep="\n", file=sys.stderr)
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return 1 if problems else 0
 
 

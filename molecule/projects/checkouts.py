@@ -17,10 +17,14 @@ GIT = ["git", "-c", "user.name=Slipway", "-c", "user.email=slipway@example.com"]
 PROJECTS = {"stock": "stock.test", "shop": "shop.test", "chat": "chat.test"}
 # What only the owner of a project knows.
 OPTIONS = {"chat": ["--health=/"]}
+# What builds the assets of one of them, as npm would.
+BUILT = "application_build_commands: ['echo \".built { color: $PWD }\" > shop/static/css/built.css']"
 # What operators add: here a second database with an extension, a cache, and less patience than the tests' time allows.
 VALUES = "group_vars/all"
 ADDED = [
     (PROJECTS, f"{VALUES}/application.yml", "release_grace_seconds: 2"),
+    (PROJECTS, f"{VALUES}/application.yml", "release_watch_seconds: 2"),
+    (["shop"], f"{VALUES}/application.yml", BUILT),
     (PROJECTS, f"{VALUES}/postgresql.yml", 'postgresql_databases: ["{{ project_name }}-reports"]'),
     (["chat"], f"{VALUES}/postgresql.yml", "postgresql_extensions: [earthdistance]"),
     (["shop"], f"{VALUES}/application.yml", "application_mail_url: smtp+tls://ada:secret@mail.example"),

@@ -130,7 +130,11 @@ def web_hosts(config: pytest.Config) -> list[Host]:
 def play(name: str, host: Host, commits: tuple[Path, dict[str, str]], grace_seconds: int = GRACE_SECONDS) -> Change:
     """Make one change to all hosts, as an operator would."""
     folder, references = commits
-    values = {"application_source_path": str(folder), "release_grace_seconds": grace_seconds}
+    values = {
+        "application_source_path": str(folder),
+        "release_grace_seconds": grace_seconds,
+        "release_watch_seconds": 1,
+    }
     if name == "rollback to head":
         values["release_target"] = references["head"]
         values["release_reverse_migrations_enabled"] = True

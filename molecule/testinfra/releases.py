@@ -187,7 +187,7 @@ class Cluster:
 
     def start(self, playbook: str, *options: str, **variables: Any) -> Play:
         # All hosts at a time, which is what most tests have no opinion about, takes less of it.
-        quick = {"release_grace_seconds": 1, "release_batch_count": len(self.hosts)}
+        quick = {"release_grace_seconds": 1, "release_watch_seconds": 1, "release_batch_count": len(self.hosts)}
         extra = {"application_source_path": str(self.source), **quick, **variables}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         return Play([program, "-i", self.folder, f"ansible/{playbook}.yml", *options, "-e", json.dumps(extra)])

@@ -12,7 +12,7 @@ from typing import Any
 import inventory
 import pytest
 import yaml
-from support import Site
+from support import Site, eventually
 from testinfra.host import Host
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +68,21 @@ def pids(host: Host, name: str) -> dict[str, str]:
     return {unit.split()[0]: host.check_output(shown, unit.split()[0]) for unit in units}
 
 
+def active(host: Host, pattern: str) -> list[str]:
+    """The units that run, of those whose name is like this."""
+    listed = host.check_output("systemctl list-units --plain --no-legend --state=active %s", pattern)
+    return [line.split()[0] for line in listed.splitlines()]
+
+
+def target(host: Host, link: str) -> str:
+    """The name of what a link leads to."""
+    return Path(host.check_output("readlink %s", link)).name
+
+
+def provision_shop(**variables: Any) -> subprocess.CompletedProcess[str]:
+    return play("shop", "site", "--tags", "application,release", "-e", json.dumps(variables))
+
+
 def manage(host: Host, name: str, code: str) -> str:
     return str(host.check_output(f"{name}-manage shell --no-imports -c %s", code))
 
@@ -88,6 +103,8 @@ def test_a_project_serves_its_page_over_tls_under_its_own_name(sites: dict[str, 
     [
         ("stock", "/static/admin/css/base.css", b"body"),
         ("shop", "/static/css/project.css", b"teal"),
+        # Made on the host, by a command in the folder of the release.
+        ("shop", "/static/css/built.css", b".built { color: /srv/shop/releases/"),
         ("chat", "/assets/chat.css", b"olive"),
     ],
 )
@@ -267,26 +284,48 @@ def test_a_poetry_lock_is_installed_as_it_says(host: Host, sites: dict[str, Site
 def test_what_the_inventory_adds_to_the_processes_runs_until_it_is_taken_out_again(
     host: Host, sites: dict[str, Site]
 ) -> None:
-    before = set(pids(host, "shop"))
+    before = {unit.split("@")[0] for unit in pids(host, "shop")}
     defined = yaml.safe_load((CACHE / "inventories/shop/group_vars/all/application.yml").read_text())
     processes = [
         {**process, "count": 2} if process["kind"] == "worker" else process
         for process in defined["application_processes"]
     ]
-    processes.append({"name": "clock", "kind": "worker", "command": "sleep infinity"})
-    added = {"shop-worker-2", "shop-clock"}
-    done = play("shop", "site", "--tags", "application,release", "-e", json.dumps({"application_processes": processes}))
+    runs = "/srv/shop/data/runs"
+    tick = {"name": "tick", "kind": "timer", "schedule": "*:*:*", "command": f"sh -c 'echo $RELEASE >> {runs}'"}
+    processes += [{"name": "clock", "kind": "worker", "command": "sleep infinity"}, tick]
+    done = provision_shop(application_processes=processes, application_release_commands=[f"echo prepared > {runs}"])
     try:
         assert done.returncode == 0, done.stdout
-        assert {unit.split("@")[0] for unit in pids(host, "shop")} == {unit.split("@")[0] for unit in before} | added
+        running = {unit.split("@")[0] for unit in pids(host, "shop")}
+        assert running - {"shop-tick"} == before | {"shop-worker-2", "shop-clock"}
+        release = target(host, "/srv/shop/current/release")
+        said = eventually(lambda: host.file(runs).content_string.splitlines()[2:], seconds=20)
+        assert (host.file(runs).content_string.splitlines()[0], set(said)) == ("prepared", {release})
+        assert active(host, "shop-tick@*.timer") == [f"shop-tick@{target(host, '/srv/shop/current')}.timer"]
     finally:
-        done = play("shop", "site", "--tags", "application,release")
+        done = provision_shop()
     assert done.returncode == 0, done.stdout
-    assert {unit.split("@")[0] for unit in pids(host, "shop")} == {unit.split("@")[0] for unit in before}
-    assert (
-        host.run("ls /etc/systemd/system/shop-clock@.service /etc/systemd/system/shop-worker-2@.service").stdout == ""
-    )
+    assert {unit.split("@")[0] for unit in pids(host, "shop")} == before
+    assert active(host, "shop-tick@*") == []
+    assert host.run("ls /etc/systemd/system/shop-{clock,worker-2,tick}@.*").stdout == ""
     assert sites["shop"].get("/").status == 200
+
+
+@pytest.mark.destructive
+def test_a_process_that_ends_after_the_time_of_grace_is_no_good_release(host: Host, sites: dict[str, Site]) -> None:
+    defined = yaml.safe_load((CACHE / "inventories/shop/group_vars/all/application.yml").read_text())
+    ending = [
+        {**process, "command": "sh -c 'sleep 6; echo no clock; exit 1'"} if process["kind"] == "beat" else process
+        for process in defined["application_processes"]
+    ]
+    done = provision_shop(application_processes=ending, release_watch_seconds=9)
+    try:
+        assert done.returncode != 0
+        assert re.search(r"shop-beat@\w+\.service ended soon after the switch: no clock", said(done))
+        assert sites["shop"].get("/").status == 200
+    finally:
+        done = provision_shop()
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.destructive

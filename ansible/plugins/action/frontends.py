@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.inventory.sentences import NOT_BUILT, is_built
 from ansible_collections.slipway.host.plugins.plugin_utils.archives import CACHE, is_packed
 
 
@@ -18,11 +19,8 @@ def files(frontends: Sequence[dict[str, str]]) -> Iterator[tuple[str, Path]]:
     """Each file of the front ends, by its name in the archive, in an order of its own."""
     for frontend in sorted(frontends, key=lambda each: each["domain"]):
         folder = Path(frontend["path"])
-        if not (folder / "index.html").is_file():
-            raise UserError(
-                f"project_frontends names {folder}, which has no index.html: build the front end first. "
-                "Nothing was changed."
-            )
+        if not is_built(folder):
+            raise UserError(f"project_frontends names {folder}, {NOT_BUILT} Nothing was changed.")
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             yield f"{frontend['domain']}/{path.relative_to(folder)}", path
 

@@ -23,7 +23,12 @@ from ansible_collections.slipway.host.plugins.module_utils.git import git, reaso
 from ansible_collections.slipway.host.plugins.module_utils.release.requirements import ABOVE, KINDS
 from ansible_collections.slipway.host.plugins.plugin_utils.archives import CACHE, is_packed
 from ansible_collections.slipway.host.plugins.plugin_utils.pythons import wanted
-from ansible_collections.slipway.host.plugins.plugin_utils.trees import collect, content, require_committed_submodules
+from ansible_collections.slipway.host.plugins.plugin_utils.trees import (
+    collect,
+    content,
+    leading_out,
+    require_committed_submodules,
+)
 
 # What is taken along of the folder above the project's in which its requirements lie.
 REQUIREMENTS = (".lock", ".toml", ".txt")
@@ -150,10 +155,9 @@ def archive_path(cache: Path, folder: str, requirements: str, release: str) -> P
     return cache / "releases" / hashlib.sha256(key.encode()).hexdigest()[:8] / f"{release}.tar.gz"
 
 
-def require(archive: Path, requirements: str, settings: str) -> None:
+def require(packed: tarfile.TarFile, requirements: str, settings: str) -> None:
     """Refuse what no host could build: no such file of requirements, no such settings."""
-    with tarfile.open(archive) as packed:
-        names = {member.name.removeprefix("./") for member in packed if member.isfile()}
+    names = {member.name.removeprefix("./") for member in packed if member.isfile()}
     inner = f"{ABOVE}/{Path(requirements).name}" if requirements.startswith("../") else requirements
     if requirements and inner not in names:
         known = [name for name in sorted(names) if Path(name).name in KINDS or re.search(r"requirements.*\.txt$", name)]
@@ -183,9 +187,10 @@ def resolve(
     **options: Any,
 ) -> dict[str, Any]:
     found = locate(cache, checkout, ref, folder, requirements, **options)
-    require(Path(found["archive"]), requirements, settings)
-    with tarfile.open(found["archive"]) as archive:
-        return {**found, "python": wanted(archive, requirements)}
+    with tarfile.open(found["archive"]) as packed:
+        require(packed, requirements, settings)
+        warnings = [*found.get("warnings", []), *leading_out(packed)]
+        return {**found, "python": wanted(packed, requirements), "warnings": warnings}
 
 
 def locate(
@@ -208,7 +213,9 @@ def locate(
         place = Path(checkout)
         found = git(place, "rev-parse", "--show-toplevel")
         if found.returncode:
-            raise UserError(f"application_source_path {place} is no git checkout.")
+            raise UserError(
+                f"application_source_path {place} is no git checkout: name one, or set application_source_repository."
+            )
         place = Path(found.stdout.rstrip("\n"))
         tree = commit = commit_of(place, ref, f"The checkout {place}")
     release = commit[:12]

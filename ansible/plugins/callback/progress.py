@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.slipway.host.plugins.plugin_utils.inventory_files import require_readable
 from ansible_collections.slipway.host.plugins.plugin_utils.output import (
     COLOURS,
     TRACE,
@@ -26,6 +27,7 @@ from ansible_collections.slipway.host.plugins.plugin_utils.output import (
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
+    from ansible.playbook import Playbook
     from ansible.playbook.included_file import IncludedFile
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
@@ -82,6 +84,7 @@ class CallbackModule(CallbackBase):
         self.live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self.line = ""
         self.outcome = "skipped"
+        self.groups = ""
 
     # --- lines
 
@@ -116,7 +119,11 @@ class CallbackModule(CallbackBase):
 
     # --- plays and tasks
 
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        require_readable(playbook)
+
     def v2_playbook_on_play_start(self, play: Play) -> None:
+        self.groups = ", ".join(play.hosts)
         self.say(f"[{self.elapsed()}] {play.get_name().strip()}", "heading")
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
@@ -126,7 +133,7 @@ class CallbackModule(CallbackBase):
         self.begin(task.get_name().strip())
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self.say("No host of the inventory belongs to this play.", "skipped")
+        self.say(f"No host of the inventory belongs to this play, which is for: {self.groups}.", "skipped")
 
     # --- results
 
@@ -191,6 +198,8 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self.finish()
+        if stats.failures or stats.dark:
+            self.say("docs/troubleshoot.md says what each message means and what to do.")
         for host in sorted(stats.processed):
             counts = stats.summarize(host)
             failed = counts["failures"] + counts["unreachable"]

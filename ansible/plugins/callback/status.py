@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.slipway.host.plugins.plugin_utils.inventory_files import require_readable
 from ansible_collections.slipway.host.plugins.plugin_utils.output import reason, terminal_width
 from ansible_collections.slipway.host.plugins.plugin_utils.status.answers import Answers
 from ansible_collections.slipway.host.plugins.plugin_utils.status.drift import difference, is_difference
@@ -53,6 +54,7 @@ class CallbackModule(CallbackBase):
         self.answers = Answers()
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        require_readable(playbook)
         self.playbooks += 1
 
     @property

@@ -13,6 +13,7 @@ import subprocess
 from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.host.plugins.module_utils.release import systemd
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import Builds
 from ansible_collections.slipway.host.plugins.module_utils.release.django import transient
 from ansible_collections.slipway.host.plugins.module_utils.release.files import read_json
@@ -21,7 +22,6 @@ from ansible_collections.slipway.host.plugins.module_utils.release.lease import 
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project, project_spec
 from ansible_collections.slipway.host.plugins.module_utils.release.probe import Probe
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
-from ansible_collections.slipway.host.plugins.module_utils.release.systemd import properties, systemctl
 from ansible_collections.slipway.host.plugins.module_utils.status import (
     Activation,
     Certificate,
@@ -53,7 +53,8 @@ author: Slipway contributors
 
 DJANGO_SECONDS = 10
 PROXY_SECONDS = 3
-FACTS = "/etc/ansible/facts.d/slipway_{}.fact"
+# What was started again this lately ends again and again, as far as can be told.
+RESTARTING_SECONDS = 60
 
 
 def iso(timestamp: float) -> str:
@@ -61,13 +62,17 @@ def iso(timestamp: float) -> str:
 
 
 def state(unit: str) -> Unit:
-    """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none."""
-    shown = properties(unit, "ActiveState", "LoadState", "NRestarts")
-    if not shown and systemctl("list-unit-files", "--no-legend", unit).stdout:
+    """Whether a unit runs, and how often systemd had to start it again; `absent` where there is none, and `restarting`
+    where that was just now."""
+    shown = systemd.properties(unit, "LoadState", *systemd.STATE)
+    if not shown and systemd.systemctl("list-unit-files", "--no-legend", unit).stdout:
         # An instance that does not run is not loaded, so that only its template is known.
         return {"state": "inactive", "restarts": 0}
-    absent = shown.get("LoadState", "not-found") == "not-found"
-    return {"state": "absent" if absent else shown["ActiveState"], "restarts": int(shown.get("NRestarts") or 0)}
+    if shown.get("LoadState", "not-found") == "not-found":
+        return {"state": "absent", "restarts": 0}
+    active, restarts, seconds = systemd.state(shown)
+    again = active in ("active", "activating") and restarts and seconds < RESTARTING_SECONDS
+    return {"state": "restarting" if again else str(active), "restarts": restarts}
 
 
 def certificate(domain: str, port: int) -> Certificate | None:
@@ -148,13 +153,20 @@ class Host:
         self.project = project
         self.slots = Slots(project)
         self.slot: str | None = self.slots.serving()
-        # What the proxy's role wrote for others to read; empty where it never ran.
-        self.facts: dict[str, Any] = read_json(FACTS.format(project.name)) or {}
+        # Empty where the proxy's role never ran.
+        self.facts: dict[str, Any] = read_json(project.facts) or {}
 
     def processes(self) -> dict[str, Unit]:
         if not self.slot:
-            return {}
-        return {name: state(self.slots.unit(name, self.slot)) for name in self.project.processes}
+            return {name: {"state": "inactive", "restarts": 0} for name in self.project.processes}
+        return {name: self.process(name, self.slot) for name in self.project.processes}
+
+    def process(self, name: str, slot: str) -> Unit:
+        """How a process is; of a timer also whether what it last started failed."""
+        last = state(self.slots.service(name, slot))
+        return (
+            last if last["state"] == "failed" or not self.slots.is_timer(name) else state(self.slots.timer(name, slot))
+        )
 
     def is_provisioned(self, services: dict[str, Unit]) -> bool:
         if self.project.processes:
@@ -179,8 +191,10 @@ class Host:
 
     def health(self, processes: dict[str, Unit]) -> Health | None:
         """What the slot's own socket answers; None on hosts without web processes."""
-        if not self.slot or "web" not in processes:
+        if "web" not in processes:
             return None
+        if not self.slot:
+            return {"ok": False, "answer": "not asked: nothing serves yet"}
         if processes["web"]["state"] in ("inactive", "failed", "absent"):
             # The socket would start it.
             return {"ok": False, "answer": "not asked: web does not run"}

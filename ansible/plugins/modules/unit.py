@@ -154,7 +154,9 @@ def main() -> None:
         systemctl("daemon-reload")
         unit = show(name)
         if unit["LoadState"] == "not-found":
-            module.fail_json(msg=f"systemd knows no unit {name}: its package is not installed on this host.")
+            module.fail_json(
+                msg=f"systemd knows no unit {name}: its package is not installed. Run `make provision` without TAGS."
+            )
     verbs = needed(unit, module.params["state"], module.params["restart_for"], module.params["reload_for"])
     if not module.check_mode:
         carry_out(module, name, verbs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -67,6 +69,18 @@ def require_committed_submodules(checkout: Path, paths: list[str]) -> None:
         words = line.split(" ", 8)
         if words[0] == "1" and words[2].startswith("S") and not words[2].endswith(".."):
             raise UserError(f"The submodule {words[8]} has changes that are not committed: commit them there.")
+
+
+def leading_out(packed: tarfile.TarFile) -> Iterator[str]:
+    """A sentence about each link of a packed project to what is not in it, and so not in a release."""
+    for member in packed:
+        if member.issym():
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+            if f"{target}/".startswith(("/", "../")):
+                yield (
+                    f"{member.name} is a link to {member.linkname}, which lies outside of the project, so a release "
+                    "has the link alone: put a copy in its place, unless each host has what it leads to."
+                )
 
 
 def content(source: tarfile.TarFile, member: tarfile.TarInfo, store: Path | None) -> IO[bytes] | None:

@@ -12,6 +12,7 @@ CONVENTIONS = {
     "application_user": rules.NAME,
     "application_environment": rules.ENVIRONMENT,
     "application_processes": rules.PROCESSES,
+    "_commands": rules.COMMANDS,
     "application_broker_url": network.BROKER,
     "application_cache_url": network.CACHE,
     "application_files": rules.FILES,

@@ -56,8 +56,15 @@ def are_processes(value: Sequence[Mapping[str, Any]]) -> bool:
     web = all((each["kind"] == "web") == (each["name"] == "web") for each in value)
     beats = [each for each in value if each["kind"] == "beat"]
     commands = all(each["command"].strip() for each in value)
+    schedules = all((each["kind"] == "timer") == bool((each.get("schedule") or "").strip()) for each in value)
     return (
-        len(names) == len(value) and commands and web and len(beats) < 2 and not several and min(counts, default=1) > 0
+        len(names) == len(value)
+        and commands
+        and schedules
+        and web
+        and len(beats) < 2
+        and not several
+        and min(counts, default=1) > 0
     )
 
 
@@ -118,10 +125,16 @@ FILES = Rule(
     "each name must be a path in the project's folder, and each value the text of that file",
     {"config/local_settings.py": "{{ vault_local_settings }}"},
 )
+COMMANDS = Rule(
+    lambda value: all(command.strip() and "\n" not in command for command in value),
+    "each must be a command on one line",
+    ["npm ci", "npm run build"],
+)
 PROCESSES = Rule(
     are_processes,
     "each has a command and a name of its own, lower-case letters and digits; that of kind web is named web, and "
-    "it and that of kind beat are there once (give the server more workers in its command instead)",
+    "it and that of kind beat are there once (give the server more workers in its command instead); that of kind timer "
+    "alone has a schedule",
     [{"name": "web", "kind": "web", "command": "gunicorn config.wsgi:application"}],
 )
 REQUIREMENTS = Rule(

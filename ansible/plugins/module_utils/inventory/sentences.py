@@ -25,6 +25,7 @@ SERVICES = {
     "broker": ("application_broker_url", "inventories/production"),
     "cache": ("application_cache_url", "roles/cache/README.md"),
 }
+NOT_BUILT = "which has no index.html and assets/: build the front end first, the example with `make spa`."
 PORTS = ("project_http_port", "project_https_port")
 
 
@@ -55,8 +56,19 @@ def describe_failure(name: str, option: Option, error: Exception, where: Where, 
     # The lookup `secret` speaks of a file, and never of what is in it.
     if missing := re.search(r"\S+ is missing, and a URL cannot be generated.*\.", str(error)):
         return f"{name}, in {where()}: {missing[0]}"
+    # Nor does Ansible, of what it cannot decrypt.
+    if "vault secrets" in str(error):
+        return describe_encrypted(f"{name}, in {where()},", str(error))
     reason = "it cannot be computed" if is_secret(option) else str(error).splitlines()[0].rstrip(".")
     return f"{name}, in {where()}: {reason}. {advice(name, option)}"
+
+
+def describe_encrypted(what: str, reason: str) -> str:
+    """A sentence about a file or a value for which Ansible has no password, or another one."""
+    return (
+        f"{what} is encrypted and cannot be read: {reason.splitlines()[0].rstrip('.')}. Name the file that has its "
+        "password, as in `ANSIBLE_VAULT_PASSWORD_FILE=~/.vault-password make ...`."
+    )
 
 
 def describe_missing(name: str, file: str, option: Option, folder: Path) -> str:
@@ -64,20 +76,17 @@ def describe_missing(name: str, file: str, option: Option, folder: Path) -> str:
     return f"{name} is missing in {folder}/group_vars/all/{file}.yml: {description} {advice(name, option)}"
 
 
-def is_built(folder: str) -> bool:
+def is_built(folder: Path) -> bool:
     """Whether a front end lies there as its build tool leaves it."""
-    return Path(folder, "index.html").is_file() and Path(folder, "assets").is_dir()
+    return (folder / "index.html").is_file() and (folder / "assets").is_dir()
 
 
 def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
     """Sentences about front ends that cannot work, each value being right by itself."""
     frontends = valid.get("project_frontends") or []
     domains = [frontend["domain"] for frontend in frontends]
-    for path in (frontend["path"] for frontend in frontends if not is_built(frontend["path"])):
-        yield (
-            f"project_frontends, in {where()}, names {path}, which has no index.html and assets/: build the front end "
-            "first, the example with `make spa`."
-        )
+    for path in (frontend["path"] for frontend in frontends if not is_built(Path(frontend["path"]))):
+        yield f"project_frontends, in {where()}, names {path}, {NOT_BUILT}"
     if len({*domains, valid.get("project_domain")}) <= len(domains):
         yield f"project_frontends, in {where()}, names a domain that project_domain or another front end has."
     port = int(valid["project_https_port"])

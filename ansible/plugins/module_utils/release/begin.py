@@ -16,7 +16,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release.recovery impo
 
 def begin(host: Host, request: Request) -> Json:
     if not request.check_mode:
-        require_provisioned(host)
+        require_provisioned(host, request)
     holder = host.lease.holder()
     if holder and holder["token"] not in (request.owner["token"], request.break_token) and not request.check_mode:
         return {"held": holder}
@@ -65,13 +65,19 @@ def begin(host: Host, request: Request) -> Json:
     return answer
 
 
-def require_provisioned(host: Host) -> None:
+def require_provisioned(host: Host, request: Request) -> None:
     if not host.slots.is_provisioned():
         raise UserError("This host was never provisioned: run ansible/site.yml (`make provision`) first.")
     if missing := host.slots.missing():
         raise UserError(
             f"application_processes has {', '.join(missing)}, which this host does not have yet: "
             "run ansible/site.yml (`make provision`) first."
+        )
+    # While provisioning, the proxy comes after the release.
+    if request.kind != "converge" and host.slots.has_web and not os.path.exists(host.project.facts):
+        raise UserError(
+            "nginx serves no site of this project here, since this host was not provisioned to the end: run "
+            "ansible/site.yml (`make provision`), which goes on where it failed. Nothing was changed."
         )
 
 

@@ -7,6 +7,7 @@ import tempfile
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import PLAN_PREFIX
+from ansible_collections.slipway.host.plugins.module_utils.release.commands import run
 from ansible_collections.slipway.host.plugins.module_utils.release.django import parse, refusal
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
@@ -34,12 +35,17 @@ def build(host: Host, request: Request) -> Json:
     host.frontends.place(request.frontends, environment)
     host.slots.prepare(slot, release, environment, host.frontends.folder(environment))
     host.attempt.update(slot=slot, built=is_new)
+    if is_new and (commands := host.project.build_commands):
+        host.builds.give(release, host.project.user)
+        writable = f"ReadWritePaths={host.builds.path(release)}"
+        run(host, request, "application_build_commands", commands, writable)
     step = "plan" if attempt["kind"] == "rollback" else "build" if is_new else "check"
     plan = host.django.take_step(slot, step)
     if is_new:
         about = {key: attempt[key] for key in ("commit", "ref", "by")}
         lists = {key: plan[key] for key in ("migrations", "leaves", "apps")}
         shape = host.project.shape
+        host.builds.give(release, "root")
         host.builds.finish(release, built=now(), requirements=requirements, shape=shape, **about, **lists)
     reverse = to_reverse(host, request, attempt, plan["applied"])
     require_harmless(plan["findings"], request.breaking_migrations_enabled)
@@ -107,6 +113,8 @@ def summary(plan: Json, reverse: list[list[str]], packages_change: bool = False)
         lines.append(f"  and {len(pending) - SHOWN} more")
     lines += [f"  {'needs BREAKING=yes' if each['refused'] else 'note'}: {each['text']}" for each in plan["findings"]]
     lines += [f"  reverses {app} to {name}" for app, name in reverse]
+    if reverse:
+        lines.append("  What is reversed is not judged: read what those migrations do to tables in use.")
     if packages_change:
         lines.append("  Packages change too; their own migrations are not in this list.")
     return "\n".join(lines)

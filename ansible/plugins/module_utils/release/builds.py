@@ -113,7 +113,8 @@ class Builds:
         require_commands(folder, venv, requirements_file, self.project.commands)
         os.symlink(venv, os.path.join(folder, ".venv"))
         # The processes may not write into their release.
-        tools.log.require(f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
+        words = (f"{venv}/bin/python", "-m", "compileall", "-q", "-x", r"\.venv", folder)
+        tools.log.require("A file of the release cannot be compiled by this host's Python", *words)
         with open(os.path.join(folder, ".complete"), "w") as file:
             file.write(f"RELEASE={release}\n")
         static = self.static_folder(release)
@@ -121,6 +122,13 @@ class Builds:
         owner = pwd.getpwnam(self.project.user)
         os.chown(static, owner.pw_uid, owner.pw_gid)
         return digest(requirements), warnings
+
+    def give(self, release: str, user: str) -> None:
+        """Make a user the owner of all that lies in a release, but of nothing that its links lead to."""
+        owner = pwd.getpwnam(user)
+        for _, folders, files, descriptor in os.fwalk(self.path(release)):
+            for name in (".", *folders, *files):
+                os.chown(name, owner.pw_uid, owner.pw_gid, dir_fd=descriptor, follow_symlinks=False)
 
     def finish(self, release: str, **manifest: Any) -> None:
         """Mark a release as finished, with what it is."""

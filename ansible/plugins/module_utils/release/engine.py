@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.begin import begin
 from ansible_collections.slipway.host.plugins.module_utils.release.build import build, targets
+from ansible_collections.slipway.host.plugins.module_utils.release.commands import run
 from ansible_collections.slipway.host.plugins.module_utils.release.files import Json, now
 from ansible_collections.slipway.host.plugins.module_utils.release.host import Host
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Request
@@ -32,6 +33,12 @@ def migrate(host: Host, request: Request) -> Json:
     answer = host.django.take_step(host.slots.idle(), "migrate", ATTEMPTS=str(request.attempts_count))
     host.attempt.update(migrated=answer["applied"])
     return {"changed": bool(answer["applied"]), "applied": answer["applied"]}
+
+
+def commands(host: Host, request: Request) -> Json:
+    """Run what prepares each release."""
+    run(host, request, "application_release_commands", host.project.release_commands)
+    return {"changed": True}
 
 
 def switch(host: Host, request: Request) -> Json:
@@ -59,6 +66,15 @@ def switch(host: Host, request: Request) -> Json:
         slots.retire(old, host.project.drain_timeout_seconds)
     retired = round(time.monotonic() - watched, 1)
     return {"changed": True, "seconds": {"ready": round(ready - began, 1), "grace": grace, "retire": retired}}
+
+
+def watch(host: Host, request: Request) -> Json:
+    """See that no process ends that ran well for the time of grace. By now the earlier release has stopped, so that
+    nothing waits for it."""
+    host.owned_attempt(request)
+    if slot := host.slots.serving():
+        host.probe.outlive(host.slots, slot, host.project.watch_seconds)
+    return {"changed": False}
 
 
 def reverse(host: Host, request: Request) -> Json:
@@ -111,7 +127,9 @@ STEPS: dict[str, Callable[[Host, Request], Json]] = {
     "begin": begin,
     "build": build,
     "migrate": migrate,
+    "commands": commands,
     "switch": switch,
+    "watch": watch,
     "reverse": reverse,
     "finish": finish,
     "abort": abort,

@@ -26,8 +26,9 @@ class Log:
         self.write(f"$ {' '.join(words)}\n{output}")
         return done.returncode != 0, output
 
-    def require(self, *words: str) -> None:
-        """Run a command that has to succeed."""
+    def require(self, refusal: str, *words: str) -> None:
+        """Run a command that has to succeed, or refuse with what it said last."""
         failed, output = self.run(*words)
         if failed:
-            raise UserError(f"`{' '.join(words[:3])} ...` failed.", output.splitlines()[-20:])
+            lines = output.rstrip().splitlines()[-20:]
+            raise UserError(f"{refusal}: {(lines or ['no reason was given'])[-1].strip().rstrip('.')}.", lines)

@@ -10,9 +10,12 @@ from typing import Annotated, Any
 
 # A path, which Ansible expands, unlike other text.
 Path = Annotated[str, {"type": "path"}]
-STEPS = ("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock")
+STEPS = ("read", "begin", "build", "migrate", "commands", "switch", "watch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
-SHAPE = ("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths", "files")
+SHAPE = (
+    *("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths", "files"),
+    "build_commands",
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Project:
     root: Annotated[Path, "Folder with releases and slots."]
     user: Annotated[str, "System user of the processes."]
     processes: Annotated[list[str], "Names of the processes to run here."]
-    all_processes: Annotated[list[str], "Names of all processes that are defined, also elsewhere."]
+    kinds: Annotated[dict[str, str], "The kind of each process that is defined, also elsewhere, by its name."]
     commands: Annotated[list[str], "What the processes run."]
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
@@ -34,10 +37,14 @@ class Project:
     media_folder: Annotated[str, "Link to the project's media, relative to the release."]
     persistent_paths: Annotated[list[str], "Links to what outlives releases."]
     files: Annotated[list[str], "Paths of the release that the inventory has the content of."]
+    build_commands: Annotated[list[str], "What builds the release, before its static files are collected."]
+    release_commands: Annotated[list[str], "What prepares each release on one host, after its migrations."]
+    command_timeout_seconds: Annotated[int, "How long one of these commands may take."]
     health_host: Annotated[str, "Host header of the readiness probe."]
     health_path: Annotated[str, "Path of the readiness probe."]
     health_timeout_seconds: Annotated[int, "How long the release may take to be ready."]
     grace_seconds: Annotated[int, "How long a release is watched after the switch."]
+    watch_seconds: Annotated[int, "How long each process has to run before a release is finished."]
     drain_timeout_seconds: Annotated[int, "How long the old slot's queue may take to empty."]
     lock_timeout_seconds: Annotated[int, "How long a migration waits for a lock."]
 
@@ -53,6 +60,11 @@ class Project:
     def driver(self) -> str:
         """The file that takes a step with the release's own Django."""
         return f"/usr/local/lib/{self.name}/django_release.py"
+
+    @property
+    def facts(self) -> str:
+        """What the role of the proxy says of the project's site, once there is one."""
+        return f"/etc/ansible/facts.d/slipway_{self.name}.fact"
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -112,7 +124,9 @@ REQUIRED_IF = [
         ),
     ),
     ("step", "migrate", ("owner", "attempts_count")),
+    ("step", "commands", ("owner",)),
     ("step", "switch", ("owner",)),
+    ("step", "watch", ("owner",)),
     ("step", "reverse", ("owner", "attempts_count")),
     ("step", "finish", ("owner", "retention_count", "static_retention_days")),
     ("step", "abort", ("owner", "reason", "failed_step")),

@@ -29,6 +29,14 @@ class Host:
         return bool(self.begun.get("reverse") or self.built.get("reverse"))
 
 
+def told(host: Host) -> str:
+    """What a host answered when its run gave up; why it did not, where that failed."""
+    if problem := host.aborted.get("msg"):
+        problem = " ".join(str(problem).split()).rstrip(".")
+        return f"{host.name} could not be put back ({problem}): the next run does that."
+    return str(host.aborted.get("summary") or "")
+
+
 @dataclass(frozen=True)
 class Plan:
     """The decisions about `hosts`, all of a run in the order of the inventory.
@@ -83,16 +91,15 @@ class Plan:
         return self._failed.failed_task.rpartition("| ")[2] if self._failed else ""
 
     def reason(self) -> str:
-        """Why it failed, with the last line of the journal of what failed."""
+        """Why it failed, with the last line of the journal of what failed, unless it says that already."""
         failure = (self._failed and self._failed.failure) or {}
         sentence = str(failure.get("msg") or "A host could not be reached.")
-        return " ".join([sentence, *list(failure.get("journal") or [])[-1:]])
+        last = "".join(list(failure.get("journal") or [])[-1:])
+        return sentence if last.strip().rstrip(".") in sentence else f"{sentence} {last}"
 
     def outcome(self) -> str:
         """What became of the hosts."""
-        return " ".join(host.aborted["summary"] for host in self.hosts if host.aborted.get("summary")) or (
-            "Nothing was changed."
-        )
+        return " ".join(filter(None, map(told, self.hosts))) or "Nothing was changed."
 
     def decisions(self) -> dict[str, Any]:
         """All of them, by name. Raises UserError when the hosts disagree."""

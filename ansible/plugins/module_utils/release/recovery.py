@@ -19,7 +19,7 @@ def recover(host: Host, request: Request, unfinished: Json | None) -> list[str]:
     """Clear up what a killed run left, so that what serves is healthy, recorded and alone; sentences about it."""
     slots, slot = host.slots, host.slots.serving()
     # A step lives on when its run is killed. First of all, since a full disk may be why.
-    systemd.stop([slots.step_unit(slots.idle())])
+    systemd.stop([slots.step_unit(slots.idle()), slots.command_unit])
     half_made = [name for name in host.builds.incomplete() if name != slots.release(slot)]
     for name in half_made:
         host.builds.discard(name)

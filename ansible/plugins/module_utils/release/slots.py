@@ -16,6 +16,7 @@ from ansible_collections.slipway.host.plugins.module_utils.release.probe import 
 
 BLUE, GREEN = "blue", "green"
 UNITS = "/etc/systemd/system"
+CLOCKS = ("beat", "timer")
 
 
 class Slots:
@@ -23,7 +24,7 @@ class Slots:
 
     def __init__(self, project: Project) -> None:
         self.name, self.root, self.run_folder = project.name, project.root, project.run_folder
-        self.processes, self.all_processes = project.processes, project.all_processes
+        self.processes, self.kinds, self.watch_seconds = project.processes, project.kinds, project.watch_seconds
         self.has_web = "web" in project.processes
         self.current = os.path.join(self.root, "current")
         self.boot = f"{self.name}.service"
@@ -57,24 +58,52 @@ class Slots:
     # --- units
 
     def unit(self, process: str, slot: str) -> str:
+        """What is started of a process: its service, or the timer that does so."""
+        return self.timer(process, slot) if self.is_timer(process) else self.service(process, slot)
+
+    def service(self, process: str, slot: str) -> str:
         return f"{self.name}-{process}@{slot}.service"
+
+    def timer(self, process: str, slot: str) -> str:
+        return f"{self.name}-{process}@{slot}.timer"
+
+    def is_timer(self, process: str) -> bool:
+        return self.kinds.get(process) == "timer"
 
     def web_socket(self, slot: str) -> str:
         return f"{self.name}-web@{slot}.socket"
 
     def step_unit(self, slot: str) -> str:
         """The unit in which the slot's release takes a step."""
-        return self.unit("release", slot)
+        return self.service("release", slot)
+
+    @property
+    def command_unit(self) -> str:
+        """The unit in which a command of the project runs; no name of a project has an underscore."""
+        return f"{self.name}_command.service"
+
+    def services(self, slot: str) -> list[str]:
+        """Units of the processes that run all the time."""
+        return [self.service(process, slot) for process in self.processes if not self.is_timer(process)]
+
+    def timed(self, slot: str) -> list[str]:
+        """Units that a timer starts."""
+        return [self.service(process, slot) for process in self.processes if self.is_timer(process)]
+
+    def clocks(self, slot: str) -> list[str]:
+        """Units that begin work at set times. They run in one slot only, or everything would begin twice."""
+        return [self.unit(process, slot) for process in self.processes if self.kinds.get(process) in CLOCKS]
 
     def units(self, slot: str) -> list[str]:
         """Units of a slot, in the order in which they start."""
-        services = [self.unit(process, slot) for process in self.processes]
-        return [self.web_socket(slot), *services] if self.has_web else services
+        units = [self.unit(process, slot) for process in self.processes]
+        return [self.web_socket(slot), *units] if self.has_web else units
 
     def all_units(self, slot: str) -> list[str]:
         """All units that could run in a slot, whatever belongs on this host today."""
-        services = [self.unit(process, slot) for process in (*self.all_processes, "release")]
-        return [self.web_socket(slot), *services] if "web" in self.all_processes else services
+        services = [self.service(process, slot) for process in (*self.kinds, "release")]
+        timers = [self.timer(process, slot) for process in filter(self.is_timer, self.kinds)]
+        return [*([self.web_socket(slot)] if "web" in self.kinds else []), *timers, *services]
 
     def missing(self) -> list[str]:
         """Processes that should run here and whose unit is not on the host."""
@@ -87,7 +116,7 @@ class Slots:
         """A fingerprint of what decides how a release runs: the definitions of its units."""
         digest = hashlib.sha256()
         # Another project's name may begin with this one's. What an operator adds to the units counts too.
-        units = [f"{UNITS}/{self.name}-{process}@" for process in (*self.all_processes, "release")]
+        units = [f"{UNITS}/{self.name}-{process}@" for process in (*self.kinds, "release")]
         paths = [path for unit in units for end in (".*", "*.d/*.conf") for path in glob.glob(unit + end)]
         for path in sorted(paths):
             if os.path.isfile(path):
@@ -110,12 +139,17 @@ class Slots:
         """Whether the serving slot runs all that it should and no more, the other one nothing, and a boot would do the
         same."""
         wanted = self.units(slot)
-        others = [unit for unit in self.all_units(slot) + self.all_units(self.idle()) if unit not in wanted]
+        welcome = [*wanted, *self.timed(slot)]
+        others = [unit for unit in self.all_units(slot) + self.all_units(self.idle()) if unit not in welcome]
         return (
-            all(state == "active" for state, _ in systemd.states(wanted).values())
+            all(self.is_steady(state) for state in systemd.states(wanted).values())
             and systemd.are_gone(others)
             and systemd.systemctl("is-enabled", "--quiet", self.boot).returncode == 0
         )
+
+    def is_steady(self, state: systemd.State) -> bool:
+        """Whether a unit runs, and does not end again and again."""
+        return state.active == "active" and (not state.restarts or state.seconds >= self.watch_seconds)
 
     def stop(self, slot: str) -> None:
         """Stop all that runs in a slot."""
@@ -165,10 +199,19 @@ class Slots:
         """Start what of the serving slot does not run yet, now and after a boot, and watch it all for a while."""
         if (done := systemd.systemctl("enable", self.boot)).returncode:
             raise UserError(f"{self.boot}, which starts the release at boot, cannot be enabled: {done.stderr.strip()}")
-        for unit in self.units(slot):
-            if not systemd.is_active(unit):
-                systemd.start(unit)
+        clocks = self.clocks(slot)
+        others = [unit for unit in self.units(slot) if unit not in clocks]
+        for unit in others:
+            self.require_active(unit)
+        systemd.stop(self.clocks(self.idle()))
+        for unit in clocks:
+            self.require_active(unit)
         probe.watch(self, slot, grace_seconds)
+
+    @staticmethod
+    def require_active(unit: str) -> None:
+        if not systemd.is_active(unit):
+            systemd.start(unit)
 
     def abandon(self, slot: str, old: str | None) -> None:
         """Give the traffic back to the slot `old`, which still runs, or to nobody."""
@@ -180,6 +223,8 @@ class Slots:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.current)
         self.stop(slot)
+        if old and old != slot and (clocks := self.clocks(old)):
+            systemd.systemctl("start", *clocks)
 
     def retire(self, slot: str, drain_seconds: int) -> None:
         """Stop a slot once nobody waits for it. Its workers first end the tasks that they have begun."""

@@ -8,11 +8,22 @@ import json
 import re
 import subprocess
 import time
+from typing import NamedTuple
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 # The readiness probe names itself with this, so that what the application logs about it can be left out.
 PROBE_ID = "release-probe"
+# The properties that tell a State.
+STATE = ("ActiveState", "NRestarts", "ActiveEnterTimestampMonotonic")
+
+
+class State(NamedTuple):
+    """How a unit is, how often systemd started it again, and for how long it is active."""
+
+    active: str | None
+    restarts: int
+    seconds: float
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -34,16 +45,18 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     return fields(systemctl("show", unit, f"--property={','.join(names)}").stdout)
 
 
-def states(units: list[str]) -> dict[str, tuple[str | None, str]]:
-    """ActiveState and number of restarts of each unit."""
+def states(units: list[str]) -> dict[str, State]:
+    """The state of each unit."""
     if not units:
         return {}
-    answer = systemctl("show", *units, "--property=ActiveState,NRestarts").stdout
+    answer = systemctl("show", *units, f"--property={','.join(STATE)}").stdout
     described = [fields(part) for part in answer.strip().split("\n\n")]
-    return {
-        unit: (state.get("ActiveState"), state.get("NRestarts", "0"))
-        for unit, state in zip(units, described, strict=True)
-    }
+    return {unit: state(found) for unit, found in zip(units, described, strict=True)}
+
+
+def state(found: dict[str, str]) -> State:
+    active, restarts, since = (found.get(name) for name in STATE)
+    return State(active, int(restarts or 0), time.monotonic() - int(since or 0) / 1e6)
 
 
 def journal(unit: str, since: float | None = None) -> list[str]:
@@ -89,7 +102,7 @@ def is_active(unit: str) -> bool:
 
 def are_gone(units: list[str]) -> bool:
     """Whether none of the units runs."""
-    return all(state in ("inactive", "failed") for state, _ in states(units).values())
+    return all(state.active in ("inactive", "failed") for state in states(units).values())
 
 
 def start(unit: str) -> None:
@@ -103,8 +116,10 @@ def start(unit: str) -> None:
 
 
 def stop(units: list[str]) -> None:
-    """Stop units, sockets before services so that nothing starts them again, and forget their failures."""
-    for part in ([unit for unit in units if unit.endswith(".socket")], units):
+    """Stop units, first those that start others, and forget their failures."""
+    if not units:
+        return
+    for part in ([unit for unit in units if unit.endswith((".socket", ".timer"))], units):
         if part:
             systemctl("stop", *part)
     systemctl("reset-failed", *units)

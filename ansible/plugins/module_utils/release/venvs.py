@@ -39,11 +39,12 @@ class Tools:
         with contextlib.suppress(FileNotFoundError), open(pin) as file:
             if file.read() == requirements:
                 return
-        self.log.require(HOST, "-m", "venv", "--clear", folder)
+        refusal = f"The tools in {folder} could not be installed; has this host a network?"
+        self.log.require(refusal, HOST, "-m", "venv", "--clear", folder)
         with open(f"{pin}.new", "w") as file:
             file.write(requirements)
         pip = (f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
-        self.log.require(*pip, "--require-hashes", "--requirement", f"{pin}.new")
+        self.log.require(refusal, *pip, "--require-hashes", "--requirement", f"{pin}.new")
         os.replace(f"{pin}.new", pin)
 
     def uv(self, *words: str, cwd: str | None = None, **more: str) -> tuple[bool, str]:
