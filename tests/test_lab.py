@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from lab import controller, network
-from lab.host import Host
+from lab.host import Host, dns_lines
 from lab.inventory import Inventory, choose_suites, host_variables, state_name
 from lab.network import Network, destinations
 from lab.processes import command_line, descendants
@@ -43,6 +43,37 @@ def test_a_controller_that_is_not_supported_is_told_which_are() -> None:
 def test_suites_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_SUITES", "noble jammy")
     assert controller.tested_suites() == ["noble", "jammy"]
+
+
+@pytest.mark.parametrize(
+    ("own", "suites"),
+    [
+        (("debian", "bookworm"), ["bookworm", "trixie", "forky"]),
+        (("ubuntu", "noble"), ["noble", "jammy", "resolute"]),
+    ],
+)
+def test_the_newest_system_is_tested_everywhere(
+    monkeypatch: pytest.MonkeyPatch, own: tuple[str, str], suites: list[str]
+) -> None:
+    monkeypatch.setattr(controller, "own_suite", lambda: own)
+    assert controller.tested_suites() == suites
+
+
+def test_of_debian_testing_only_the_main_archive_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "own_suite", lambda: ("debian", "bookworm"))
+    monkeypatch.setattr(
+        controller, "run", lambda *_: "http://a/debian stable bookworm\nhttp://b/security x bookworm-security\n"
+    )
+    assert controller.archives("forky") == ["deb http://a/debian forky main"]
+    assert controller.archives("trixie")[1:] == [
+        "deb http://a/debian trixie-updates main",
+        "deb http://b/security trixie-security main",
+    ]
+
+
+def test_the_resolvers_of_this_machine_are_those_of_the_hosts() -> None:
+    file = "# ours\nsearch a.test\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n"
+    assert dns_lines(file) == "DNS=10.0.0.1\nDNS=10.0.0.2"
 
 
 def test_hosts_share_out_the_suites() -> None:

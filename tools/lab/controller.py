@@ -20,6 +20,9 @@ FREE_MIB = 4096
 COMMANDS = ("mmdebstrap", "systemd-nspawn", "nft", "ip", "ssh-keygen")
 # What hosts are made of, in each distribution the newest last: a controller tests its own version and a neighbour.
 SUITES = {"debian": ["bookworm", "trixie"], "ubuntu": ["jammy", "noble", "resolute"]}
+# Debian testing in the shape of Ubuntu 26.04, for controllers that cannot boot that.
+STAND_IN = "forky"
+NEWEST = {"debian": STAND_IN, "ubuntu": "resolute"}
 
 
 def require_controller() -> None:
@@ -46,8 +49,10 @@ def own_suite() -> tuple[str, str]:
 
 
 def tested_suites() -> list[str]:
-    """The two suites to test on: SLIPWAY_SUITES, or this machine's own and its neighbour."""
-    return os.environ.get("SLIPWAY_SUITES", "").split() or with_neighbour(*own_suite())
+    """The suites to test on: SLIPWAY_SUITES, or this machine's own, its neighbour and the newest."""
+    distribution, own = own_suite()
+    named = os.environ.get("SLIPWAY_SUITES", "").split()
+    return named or [*with_neighbour(distribution, own), NEWEST[distribution]]
 
 
 def with_neighbour(distribution: str, codename: str) -> list[str]:
@@ -76,7 +81,10 @@ def archives(suite: str) -> list[str]:
     if not main:
         raise UserError("apt knows no archive of this system: run `apt-get update`, then try again.")
     components = "main universe" if distribution == "ubuntu" else "main"
-    lines = [f"deb {main} {suite} {components}", f"deb {main} {suite}-updates {components}"]
+    lines = [f"deb {main} {suite} {components}"]
+    if suite == STAND_IN:
+        return lines
+    lines.append(f"deb {main} {suite}-updates {components}")
     if security:
         lines.append(f"deb {security} {suite}-security {components}")
     return lines

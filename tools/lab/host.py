@@ -36,12 +36,19 @@ Name=host0
 [Network]
 Address={address}/24
 Gateway={gateway}
+{dns}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 
 [Link]
 MTUBytes={mtu}
 """
+
+
+def dns_lines(resolv_conf: str) -> str:
+    """The servers of a resolver file, as a network unit names them."""
+    words = (line.split() for line in resolv_conf.splitlines())
+    return "\n".join(f"DNS={word[1]}" for word in words if word[:1] == ["nameserver"])
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,13 @@ class Host:
         etc = self.root / "etc"
         (etc / "hostname").write_text(self.name + "\n")
         (etc / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{self.address} {self.name}\n")
-        (etc / "resolv.conf").write_text(resolvers())
-        unit = NETWORK_UNIT.format(address=self.address, gateway=self.network.gateway, mtu=uplink_mtu())
+        resolver = etc / "resolv.conf"
+        # systemd-resolved writes its own, and is told by the network unit.
+        if not resolver.is_symlink():
+            resolver.write_text(resolvers())
+        unit = NETWORK_UNIT.format(
+            address=self.address, gateway=self.network.gateway, dns=dns_lines(resolvers()), mtu=uplink_mtu()
+        )
         (etc / "systemd/network/10-host0.network").write_text(unit)
         run("ssh-keygen", "-A", "-f", self.root)
         home = self.root / "home" / ADMIN / ".ssh"
