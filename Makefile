@@ -245,7 +245,7 @@ tests/heroku/node_modules/.package-lock.json: tests/heroku/package-lock.json
 	@echo "Installing Heroku's command line"
 	@cd tests/heroku && $(NODE) npm ci --silent --ignore-scripts
 
-## test: Everything: check, a browser, Heroku, Vagrant, and booted hosts of two distributions
+## test: Everything: check, a browser, Heroku, Vagrant, and booted hosts of three systems
 ##   JOBS=4             how many scenarios at once
 test: check spa
 	@for tools in hosts browser heroku vagrant; do tools/install.sh $$tools || exit; done

@@ -82,16 +82,27 @@ def is_for(item: pytest.Function, host: Host | None) -> bool:
     groups = inventory.groups(host)
     if item.get_closest_marker("slipway") and inventory.variables(host)["project_name"] != "slipway":
         return False
+    if "newest" in groups and item.get_closest_marker("destructive") and not on_every_system(item):
+        return False
     wanted = all(groups.intersection(marker.args) for marker in item.iter_markers("group"))
     return wanted and not any(groups.intersection(marker.args) for marker in item.iter_markers("without"))
 
 
+def on_every_system(item: pytest.Function) -> bool:
+    return SOAK or item.get_closest_marker("system") is not None
+
+
 def is_first(item: pytest.Function, machines: list[Host]) -> bool:
-    """Whether this is where a test runs that one host is enough for; such tests are spread over the hosts."""
+    """Whether this is where a test runs that one host is enough for.
+
+    Such tests are spread over the hosts. Where the system may matter, it is the newest.
+    """
     host = host_of(item)
     if host is None or SOAK or not item.get_closest_marker("once"):
         return True
     possible = [machine for machine in machines if is_for(item, machine)]
+    if item.get_closest_marker("system"):
+        possible = [machine for machine in possible if "newest" in inventory.groups(machine)] or possible
     return host is possible[zlib.crc32(item.originalname.encode()) % len(possible)]
 
 

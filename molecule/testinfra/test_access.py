@@ -18,6 +18,7 @@ from testinfra.host import Host
 
 pytestmark = [
     pytest.mark.once,
+    pytest.mark.system,
     pytest.mark.destructive,
     pytest.mark.slipway,
     pytest.mark.group("web"),
@@ -105,9 +106,11 @@ def test_root_logs_in_until_somebody_else_can(host: Host, root: None, stranger: 
 @pytest.fixture
 def rules(host: Host) -> Iterator[None]:
     """Open connections stay, so that the rules come back whatever a test did to new ones."""
-    host.check_output("cp -p /etc/nftables.conf /root/nftables.conf")
+    files = "/etc/nftables.conf /etc/fail2ban/jail.d/slipway.conf"
+    host.check_output(f"tar -cPf /root/rules.tar {files}")
     yield
-    host.check_output("mv /root/nftables.conf /etc/nftables.conf && systemctl reload nftables")
+    host.check_output("tar -xPf /root/rules.tar && rm /root/rules.tar")
+    host.check_output("systemctl reload nftables && systemctl restart fail2ban")
 
 
 @pytest.mark.parametrize("port", [OTHER_PORT, soak(443)])
@@ -118,16 +121,26 @@ def test_rules_that_close_the_port_of_the_run_are_taken_back(host: Host, rules: 
     assert gets_in(host)
 
 
-def test_the_port_of_the_run_stays_open(host: Host, rules: None) -> None:
-    other = "/etc/ssh/sshd_config.d/99-port.conf"
-    host.check_output(f"printf 'Port 22\\nPort {OTHER_PORT}\\n' > {other} && systemctl restart ssh")
+SOCKET = f"[Socket]\nListenStream=\nListenStream=22\nListenStream={OTHER_PORT}\n"
+
+
+@pytest.fixture
+def other_port(host: Host) -> Iterator[None]:
+    """sshd listens on one more port, whether it does so itself or systemd's socket for it."""
+    sshd, socket = "/etc/ssh/sshd_config.d/99-port.conf", "/etc/systemd/system/ssh.socket.d/port.conf"
+    restart = "systemctl daemon-reload && if systemctl is-active --quiet ssh.socket; then systemctl stop ssh.service &&"
+    restart += " systemctl restart ssh.socket; else systemctl restart ssh.service; fi"
+    host.check_output(f"printf 'Port 22\nPort {OTHER_PORT}\n' > {sshd}")
+    host.check_output(f"mkdir -p {Path(socket).parent} && printf '{SOCKET}' > {socket} && {restart}")
+    yield
+    host.check_output(f"rm -r {sshd} {Path(socket).parent} && {restart}")
+
+
+def test_the_port_of_the_run_stays_open(host: Host, rules: None, other_port: None) -> None:
     host.check_output(f"nft insert rule inet slipway input tcp dport {OTHER_PORT} accept")
-    try:
-        done = start(host, "firewall_configure,firewall_service", ansible_port=OTHER_PORT).wait()
-        assert done.process.returncode == 0, done.output
-        assert gets_in(host, "-o", f"Port={OTHER_PORT}")
-    finally:
-        host.check_output(f"rm {other} && systemctl restart ssh")
+    done = start(host, "firewall_configure,firewall_service", ansible_port=OTHER_PORT).wait()
+    assert done.process.returncode == 0, done.output
+    assert gets_in(host, "-o", f"Port={OTHER_PORT}")
 
 
 # --- the ban list

@@ -9,6 +9,7 @@ from testinfra.host import Host
 
 pytestmark = [
     pytest.mark.destructive,
+    pytest.mark.system,
     pytest.mark.units("slipway-*", "nginx", "postgresql@*", "rabbitmq-server"),
 ]
 web = pytest.mark.group("web")

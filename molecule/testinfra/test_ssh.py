@@ -78,6 +78,7 @@ def key(host: Host) -> Iterator[str]:
 
 
 @pytest.mark.destructive
+@pytest.mark.system
 def test_root_is_refused_even_with_an_authorized_key(host: Host, key: str) -> None:
     """Over loopback, which the ban list ignores. That an administrator gets in shows that the way itself is open."""
     user = inventory.variables(host).get("ansible_user", "root")
