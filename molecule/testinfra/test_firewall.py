@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import inventory
 import pytest
+from support import play
 from testinfra.host import Host
 
 pytestmark = pytest.mark.units("nftables", "fail2ban")
@@ -80,6 +81,7 @@ def test_for_a_web_host_a_port_is(host: Host, client: Host, port: int, outcome: 
 
 
 @pytest.mark.destructive
+@pytest.mark.system
 def test_another_host_does_not_reach_a_port_that_no_rule_names(host: Host) -> None:
     unit = "slipway-test-listener"
     host.check_output(f"systemd-run --quiet --collect --unit={unit} python3 -m http.server {SPARE_PORT}")
@@ -113,6 +115,7 @@ def test_the_ban_list_watches_ssh(host: Host) -> None:
 
 
 @pytest.mark.destructive
+@pytest.mark.system
 def test_a_banned_address_is_in_the_kernel(host: Host) -> None:
     host.check_output(f"fail2ban-client set sshd banip {NOBODY}")
     try:
@@ -120,3 +123,19 @@ def test_a_banned_address_is_in_the_kernel(host: Host) -> None:
     finally:
         host.check_output(f"fail2ban-client set sshd unbanip {NOBODY}")
     assert NOBODY not in host.check_output("nft list ruleset")
+
+
+@pytest.mark.once
+@pytest.mark.system
+@pytest.mark.destructive
+def test_where_ufw_is_active_nothing_changes(host: Host) -> None:
+    if not host.exists("ufw"):
+        pytest.skip("This host has no ufw.")
+    host.check_output("ufw allow 22/tcp && ufw --force enable")
+    try:
+        refused = play(host, "site.yml")
+    finally:
+        host.check_output("ufw delete allow 22/tcp && ufw disable")
+    assert refused.returncode == 2
+    assert f"ufw is active on {host.backend.host}: it would drop" in " ".join(refused.stdout.split())
+    assert "changed=0 " in refused.stdout
