@@ -42,7 +42,7 @@ def describe(options: Options, source: Source) -> Inventory:
         given=options.broker or "",
         inventories=options.inventories,
     )
-    folders = environment.folders(settings)
+    folders = environment.folders(settings, options.domain)
     replaced = environment.replaced_settings(settings, options.domain)
     before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
     part = together([before, web, queue, broker, database, variables, folders, replaced, after])
@@ -93,6 +93,8 @@ def application(inventory: Inventory) -> dict[str, Any]:
         "application_processes": part.processes,
         "application_health_path": options.health,
         **part.variables,
+        **({"application_packages": sorted(set(part.packages))} if part.packages else {}),
+        **({"application_python_packages": part.python_packages} if part.python_packages else {}),
         "application_secret_key": "{{ vault_secret_key }}",
     }
     return found | ({"application_environment": part.environment} if part.environment else {})
