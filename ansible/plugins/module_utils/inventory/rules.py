@@ -85,6 +85,12 @@ def is_absolute_path(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"/[^\0\n]*", value))
 
 
+def is_python_package(value: object) -> bool:
+    """A requirement as pip takes it; no option, and no file."""
+    name, version = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?(\[[\w.-]+(, *[\w.-]+)*\])?", r"(===?|~=|!=|[<>]=?) *[\w.*+!-]+"
+    return isinstance(value, str) and bool(re.fullmatch(rf"{name} *({version}( *, *{version})*|@ *\S+://\S+)?", value))
+
+
 NAME = Rule(
     is_name,
     "it must be a short name of lower-case letters, digits and hyphens that no user or unit of the system has",
@@ -110,6 +116,11 @@ REQUIREMENTS = Rule(
     is_requirements,
     "it must be a path from the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
     "requirements.txt",
+)
+PYTHON_PACKAGES = Rule(
+    lambda value: all(map(is_python_package, value)),
+    "each must be a Python package as pip takes it, with or without a version",
+    ["gunicorn==23.0.0", "psycopg[binary]>=3.2"],
 )
 INNER_PATH = Rule(is_inner_path, "it must be a path in the project's folder", "staticfiles")
 INNER_PATH_OR_NONE = Rule(lambda value: value == "" or is_inner_path(value), INNER_PATH.words, "media")

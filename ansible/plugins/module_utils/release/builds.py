@@ -99,7 +99,7 @@ class Builds:
             )
         if kinds.kind(requirements_file) == "poetry":
             tools.equip("poetry", request.poetry_requirements)
-        requirements, warnings = kinds.resolve(tools, folder, requirements_file)
+        requirements, warnings = kinds.resolve(tools, folder, requirements_file, self.project.python_packages)
         venv = self.venvs.install(tools, requirements)
         require_commands(folder, venv, requirements_file, self.project.commands)
         os.symlink(venv, os.path.join(folder, ".venv"))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 Path = Annotated[str, {"type": "path"}]
 STEPS = ("read", "begin", "build", "migrate", "switch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
-SHAPE = ("source_folder", "requirements_file", "static_folder", "media_folder", "persistent_paths")
+SHAPE = ("source_folder", "requirements_file", "python_packages", "static_folder", "media_folder", "persistent_paths")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Project:
     commands: Annotated[list[str], "What the processes run."]
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
+    python_packages: Annotated[list[str], "Requirements of packages that the file does not name."]
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]
     media_folder: Annotated[str, "Link to the project's media, relative to the release."]
     persistent_paths: Annotated[list[str], "Links to what outlives releases."]
