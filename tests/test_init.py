@@ -24,6 +24,7 @@ def test_a_stock_project_gets_what_its_settings_lack(tmp_path: Path) -> None:
     assert found["application_settings"]["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
     assert found["application_settings"]["SECRET_KEY"] == "{{ application_secret_key }}"  # noqa: S105 - a reference
     assert commands(found)["web"].startswith("gunicorn mysite.wsgi:application")
+    assert found["application_python_packages"] == ["gunicorn"]
     assert groups(tmp_path) == ["web"]
 
 
@@ -41,8 +42,8 @@ def test_the_shape_of_cookiecutter_django_is_known(tmp_path: Path) -> None:
         "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
         "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
-    assert found["application_packages"] == ["redis-server"]
-    assert commands(found)["worker"].startswith("celery -A config.celery_app worker")
+    assert found["application_packages"] == ["libmagic1", "redis-server"]
+    assert commands(found)["worker"].startswith("celery -A config.celery_app worker -Q celery,mail ")
     assert "flock --no-fork" in commands(found)["beat"]
     assert groups(tmp_path) == ["web", "worker", "beat", "database"]
 

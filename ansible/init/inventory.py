@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from init import environment, processes, services
+from init import environment, packages, processes, services
 from init.options import Options
 from init.part import Part, together
+from init.procfile import read_procfile
 from init.requirements import Requirements, read_requirements
 from init.settings import Settings, find_settings
 from init.source import Source, uncommitted
@@ -29,10 +30,11 @@ def describe(options: Options, source: Source) -> Inventory:
     """What the files of a project say."""
     requirements = read_requirements(source, options.requirements)
     settings = Settings(find_settings(options.settings, source.folder), source.folder)
-    celery = processes.find_celery(options.celery, source.folder)
+    procfile = read_procfile(source)
+    celery = processes.find_celery(options.celery, source.folder, procfile)
 
-    web = processes.web(options.entry, source.folder, requirements)
-    queue = processes.queue(celery, requirements, settings)
+    web = processes.web(options.entry, settings, requirements, procfile)
+    queue = processes.queue(celery, requirements, settings, procfile)
     broker = services.broker(options.broker, celery, settings)
     database = services.database(options.database, settings, options.name)
     variables = environment.environment(
@@ -44,8 +46,13 @@ def describe(options: Options, source: Source) -> Inventory:
     )
     folders = environment.folders(settings, options.domain)
     replaced = environment.replaced_settings(settings, options.domain)
+    others = processes.others(procfile, [each["name"] for each in (*web.processes, *queue.processes)])
+    native = packages.system(requirements, settings)
+    driver = packages.driver(database, options.database, requirements)
+    python = packages.python(source.folder, requirements)
     before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
-    part = together([before, web, queue, broker, database, variables, folders, replaced, after])
+    first, then = [before, python, web, queue, others], [broker, database, driver, native]
+    part = together([*first, *then, variables, folders, replaced, after])
     return Inventory(options, source, requirements.file, settings.module, part)
 
 

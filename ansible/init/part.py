@@ -12,7 +12,7 @@ class Part:
     """Groups of the host, values that differ from the roles' defaults, secrets that were given, and what to tell."""
 
     groups: list[str] = field(default_factory=list)
-    processes: list[dict[str, str]] = field(default_factory=list)
+    processes: list[dict[str, Any]] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     nginx: dict[str, Any] = field(default_factory=dict)

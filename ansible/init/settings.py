@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.inventory import rules
 
-from init.code import file_of, parse, sources, text_of
+from init.code import file_of, modules, parse, text_of
 from init.options import ask
 from init.paths import Assignment, evaluate
 from init.variables import Read, Reader, branches
@@ -37,6 +37,11 @@ def find_settings(given: str | None, folder: Path) -> str:
     name = name or named_settings(folder / "manage.py")
     name = name or ask("The settings module (such as config.settings.production)", "settings")
     if not file_of(name, folder):
+        if inner := next((path for path in sorted(folder.iterdir()) if path.is_dir() and file_of(name, path)), None):
+            raise UserError(
+                f"The project's modules lie in {inner}, and manage.py beside that folder, where a server does not find "
+                f"them: run `git mv manage.py {inner.name}/` in {folder}, and commit that."
+            )
         raise UserError(f"There is no settings module {name} in {folder}: give another SETTINGS=....")
     return name
 
@@ -55,7 +60,7 @@ def is_settings(path: Path | None) -> bool:
 
 def candidates(folder: Path) -> list[str]:
     """The modules that may be the settings, the best one first."""
-    entries = [path for path in sources(folder) if path.name in ("wsgi.py", "asgi.py")]
+    entries = sorted([*modules(folder, "wsgi"), *modules(folder, "asgi")])
     every = [named_settings(path) for path in (*entries, folder / "manage.py")]
     named = {name: path for name in every if name and (path := file_of(name, folder))}
     packages = {name if path.name == "__init__.py" else name.rpartition(".")[0] for name, path in named.items()}

@@ -93,5 +93,8 @@ def to_find(missing: str) -> tuple[str, ...]:
 def needs(packages: Iterable[str], sources: Iterable[str]) -> list[str]:
     """The Debian packages that Python packages need, of which some come as source."""
     built = [package for name in sources if normal(name) in {*SOURCES, *WHEELS} for package in to_compile(name)]
-    run = [package for name in packages for package in RUNNING.get(normal(name), ())]
-    return sorted({*built, *run})
+    names = set(map(normal, packages))
+    run = [package for name in names for package in RUNNING.get(name, ())]
+    # psycopg alone loads the library that its two other forms bring along.
+    library = ["libpq5"] if "psycopg" in names and not {"psycopg-binary", "psycopg-c"} & names else []
+    return sorted({*built, *run, *library})
