@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from init_project import CELERY, GIT, WSGI, checkout, commands, groups, init, make, words, written
+from init_project import BASE, CELERY, GIT, WSGI, checkout, commands, groups, init, make, words, written
 from repository import ROOT
 
 PATHS = {"PYTHONPATH": f"{ROOT}/ansible:{ROOT}/ansible/collections"}
@@ -117,8 +117,16 @@ def test_the_next_command_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_written_passes_the_check_before_a_run(tmp_path: Path) -> None:
-    make(tmp_path, "env('DATABASE_URL')\nMEDIA_ROOT = BASE_DIR / 'media'\n", **WSGI, **CELERY)
-    init(tmp_path)
+    media = "MEDIA_ROOT = BASE_DIR / 'media'\nMEDIA_URL = 'https://cdn.example/media/'\n"
+    lines = "worker: celery -A shop worker -Q 'a, b'\nClock_2: python manage.py clock --at \"6 o'clock\"\n"
+    app = '{"formation": {"Clock_2": {"quantity": 2}}}'
+    files = {"requirements.txt": "django\npsycopg2\nshop @ git+https://git.example/shop\n", "Procfile": lines}
+    make(tmp_path, f"{BASE}env('DATABASE_URL')\n{media}", **{**WSGI, **CELERY, **files, "app.json": app})
+    found = written(tmp_path)
+    assert found["application_media_folder"] == "media"
+    assert found["application_packages"] == ["build-essential", "git", "libpq-dev", "python3-dev"]
+    assert found["application_python_packages"] == ["gunicorn"]
+    assert [each["name"] for each in found["application_processes"]] == ["web", "worker", "clock2"]
     tasks = "[{slipway.host.validate_inventory: }]"
     (tmp_path / "check.yml").write_text(f"- hosts: all\n  gather_facts: false\n  tasks: {tasks}\n")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), f"--inventory={tmp_path}/inventories/shop"]

@@ -19,11 +19,11 @@ def project(tmp_path: Path, *lines: str, settings: str = "", **app: Any) -> None
 def test_queues_and_options_of_workers_stay(tmp_path: Path) -> None:
     project(
         tmp_path,
-        "worker: celery -A shop worker -l info -Q default,mail --max-tasks-per-child=50",
+        "worker: celery -A shop worker -l info -Q 'default, mail' --max-tasks-per-child=50",
         "slow_worker: celery --app=shop worker --loglevel=INFO -n slow@%h -Q slow -c 1 -B",
     )
     found = commands(written(tmp_path))
-    assert found["worker"] == f"celery -A shop.celery worker -Q default,mail --max-tasks-per-child=50 {OWN}"
+    assert found["worker"] == f"celery -A shop.celery worker -Q 'default, mail' --max-tasks-per-child=50 {OWN}"
     assert found["slowworker"] == (
         "celery -A shop.celery worker -Q slow -c 1 --hostname $WORKER_NAME --loglevel $LOG_LEVEL"
     )
@@ -58,6 +58,8 @@ def test_other_processes_run_too_as_often_as_app_json_says(tmp_path: Path) -> No
         "api: daphne -p $PORT shop.asgi:application",
         "both: python one.py && python two.py",
         "never: python manage.py never",
+        "redis: redis-server",
+        "site: python manage.py runserver",
         formation={"tasks-2": {"quantity": 3}, "never": {"quantity": 0}, "worker": {"quantity": 2}},
     )
     told = init(tmp_path)
@@ -66,6 +68,8 @@ def test_other_processes_run_too_as_often_as_app_json_says(tmp_path: Path) -> No
     assert "  - name: tasks2\n    kind: worker\n    command: python manage.py qcluster\n    count: 3\n" in written_ones
     assert "The Procfile's api is no single command, and does not run here" in told
     assert "The Procfile's both is no single command, and does not run here: `python one.py && python two.py`" in told
+    assert "The Procfile's redis is for a development machine, and does not run here" in told
+    assert "The Procfile's site is for a development machine, and does not run here" in told
     assert "The Procfile's never has the quantity 0 in app.json, and does not run here" in told
 
 

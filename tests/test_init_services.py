@@ -167,6 +167,11 @@ def test_what_to_do_for_postgresql_is_told(tmp_path: Path) -> None:
     assert "let the settings read DATABASE_URL, remove inventories/shop and run this again." in words
 
 
+def test_a_database_of_a_server_is_no_file(tmp_path: Path) -> None:
+    make(tmp_path, written_out("postgresql"))
+    assert "The settings name no database that is known" in init(tmp_path)
+
+
 @pytest.mark.parametrize(
     "name",
     ["os.path.join(BASE_DIR, 'db.sqlite3')", "str(BASE_DIR) + '/db.sqlite3'", "env('SQLITE', default='db.sqlite3')"],

@@ -11,7 +11,7 @@ from init.code import file_of, module_name, modules, names, parse, require_modul
 from init.options import ask
 from init.packages import added
 from init.part import Part, together
-from init.procfile import MORE, Procfile, celery_app, find, label, option, options
+from init.procfile import Procfile, celery_app, find, label, option, options
 from init.requirements import Requirements
 from init.settings import Settings
 
@@ -158,8 +158,7 @@ def others(procfile: Procfile, taken: Collection[str]) -> Part:
     for name, command in procfile.commands.items():
         if name in known:
             continue
-        if MORE.search(command) or procfile.counts.get(name) == 0:
-            why = "is no single command" if MORE.search(command) else "has the quantity 0 in app.json"
+        if why := procfile.why_not(name):
             part.notes.append(f"The Procfile's {name} {why}, and does not run here: `{command}`.")
             continue
         process = {"name": label(name, [*taken, *(each["name"] for each in part.processes)]), "kind": "worker"}

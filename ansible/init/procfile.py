@@ -17,6 +17,10 @@ from init.source import Source
 
 # What a shell makes more than one command of, and what is there on Heroku alone.
 MORE = re.compile(r"&&|\|\||[;|<>`&]|\$\(|\$\{?PORT")
+# What developers start beside their project.
+AIDS = re.compile(
+    r"^(docker|elasticsearch|mailhog|mailpit|mongod|node|npm|npx|pnpm|postgres|redis-server|yarn)\b|\brunserver\b"
+)
 # What each release does here anyway.
 USUAL = re.compile(r"\bmanage\.py\s+(migrate|collectstatic|check)\b[^&|;]*$|\bDISABLE_COLLECTSTATIC\b")
 # Options of Celery whose place is taken: with a value, and without.
@@ -32,6 +36,14 @@ class Procfile:
     commands: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def why_not(self, name: str) -> str | None:
+        """Why a process of the project does not run on a host, or None."""
+        if AIDS.search(self.commands[name]):
+            return "is for a development machine"
+        if MORE.search(self.commands[name]):
+            return "is no single command"
+        return "has the quantity 0 in app.json" if self.counts.get(name) == 0 else None
 
     def of(self, *words: str) -> dict[str, str]:
         """The commands that have all of these words."""
@@ -120,7 +132,7 @@ def options(command: str) -> list[str]:
             # Its value comes behind it.
             del given[: 0 if "=" in word else 1]
         elif name.startswith("--") or name[:2] not in TAKEN | BARE:
-            kept.append(word)
+            kept.append(shlex.quote(word) if re.search(r"\s", word) else word)
     return kept
 
 

@@ -104,12 +104,15 @@ def databases(settings: Settings) -> Iterator[tuple[Path, dict[str, ast.expr]]]:
                     yield made.path, entry
 
 
+def is_file(entry: Mapping[str, ast.expr]) -> bool:
+    """Whether a database is a file: its engine says so, or where that is not known, its name."""
+    return "sqlite" in ast.unparse(entry["ENGINE"] if "ENGINE" in entry else entry["NAME"])
+
+
 def file_database(settings: Settings, project: str) -> Part:
     """Databases that are files, or none that is known."""
-    files = [
-        settings.inner(settings.path(entry["NAME"], path)) for path, entry in databases(settings) if "NAME" in entry
-    ]
-    found = [file for file in files if file]
+    entries = [(path, entry) for path, entry in databases(settings) if "NAME" in entry and is_file(entry)]
+    found = [file for path, entry in entries if (file := settings.inner(settings.path(entry["NAME"], path)))]
     if not found:
         return Part(notes=["The settings name no database that is known: set what they need in application.yml."])
     note = (
