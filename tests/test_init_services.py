@@ -149,9 +149,17 @@ def test_a_url_of_a_database_has_any_name(tmp_path: Path, read: str, name: str) 
     assert groups(tmp_path) == ["web", "database"]
 
 
+@pytest.mark.parametrize(("default", "value"), [("shop", None), ("django.db.backends.sqlite3", True)])
+def test_a_name_of_a_database_is_no_engine(tmp_path: Path, default: str, value: bool | None) -> None:
+    make(tmp_path, f"{PARTS}NAME = env('DATABASE', default='{default}')")
+    assert ("DATABASE" in written(tmp_path)["application_environment"]) == bool(value)
+
+
 def test_a_kind_of_database_that_the_settings_ask_for_is_postgresql(tmp_path: Path) -> None:
     make(tmp_path, f"{PARTS}KIND = os.environ.get('DB', 'sqlite')\nif KIND == 'postgres':\n    pass\n")
     assert written(tmp_path)["application_environment"]["DB"] == "postgres"
+    shutil.rmtree(tmp_path / "inventories")
+    assert "DB" not in written(tmp_path, "--database=mysql://db.example/shop")["application_environment"]
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgis", "mysql", "sqlite"])

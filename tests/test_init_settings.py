@@ -158,6 +158,8 @@ def test_a_variable_is_found_however_it_is_read(tmp_path: Path, lines: str) -> N
         "def may(name, default=None):\n    return os.getenv(name, default)\nKEY = may('STRIPE_KEY')",
         "def must(name, default=None):\n    raise KeyError(os.getenv(name))\nKEY = must('STRIPE_KEY', 'none')",
         "HOME = os.environ['HOME']",
+        "config = json.load(open('secrets.json'))\nKEY = config['STRIPE_KEY']",
+        "config = ConfigParser()\nKEY = config.get('STRIPE_KEY')",
     ],
 )
 def test_no_variable_is_asked_for_in_vain(tmp_path: Path, lines: str) -> None:
@@ -166,11 +168,11 @@ def test_no_variable_is_asked_for_in_vain(tmp_path: Path, lines: str) -> None:
 
 
 def test_an_address_of_the_site_is_set_and_defaults_that_lead_elsewhere_are_told(tmp_path: Path) -> None:
-    lines = "env('SITE_URL', default='http://localhost:8000')\nenv('SHOP_API', default='http://localhost:9')\n"
+    lines = "env('SITE_URL', default='http://localhost:8000')\nenv('SHOP_API', default='http://a:b@localhost:9')\n"
     make(tmp_path, f"{lines}env('SHOP_NAME', default='Shop')")
     told = init(tmp_path)
     assert "lead to another machine" in told
-    assert "SHOP_API  (shop/settings.py:2: http://localhost:9)" in told
+    assert "SHOP_API  (shop/settings.py:2: http://...@localhost:9)" in told
     assert "SHOP_NAME" not in told
     application = (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
     assert 'SITE_URL: "https://{{ application_domain }}"' in application

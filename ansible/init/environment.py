@@ -66,7 +66,8 @@ def environment(settings: Settings, filled: Collection[str], broker: str | None,
         elif variable.required and name not in SYSTEM:
             part.missing.append((name, variable.place))
         elif isinstance(variable.default, str) and ELSEWHERE.search(variable.default):
-            part.defaults.append((name, f"{variable.place}: {variable.default}"))
+            shown = re.sub(r"//[^/@]*@", "//...@", variable.default)
+            part.defaults.append((name, f"{variable.place}: {shown}"))
     return part
 
 

@@ -30,7 +30,7 @@ DATABASE_PARTS = {
 }
 BEGIN = r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?"
 DATABASE_NAME = re.compile(f"{BEGIN}({'|'.join(DATABASE_PARTS)})")
-ENGINE_NAME = re.compile(f"{BEGIN}(?:ENGINE|BACKEND|TYPE|VENDOR)?")
+ENGINE_NAME = re.compile(f"{BEGIN}(ENGINE)?(?:BACKEND|TYPE|VENDOR)?")
 ENGINES = {"postgis": "django.contrib.gis.db.backends.postgis", "mysql": "django.db.backends.mysql"}
 
 
@@ -128,12 +128,15 @@ def filled(
     """The variables that have one part of the database's address each, and that of its engine."""
     environment = {name: values[match[1]] for name in names if (match := DATABASE_NAME.fullmatch(name))}
     engine = engine or "django.db.backends.postgresql"
-    for name in filter(ENGINE_NAME.fullmatch, settings.variables if names else ()):
-        words = settings.reader.compared.get(name, set())
-        if chosen := [word for word in sorted(words) if re.match("postg|pgsql", word)]:
-            environment[name] = chosen[0]
+    for name, variable in settings.variables.items() if names else ():
+        if not (kind := ENGINE_NAME.fullmatch(name)):
             continue
-        if "postgresql" not in engine or not re.search(rf"{name}[\"'][^)\n]*postg", settings.text):
+        words = settings.reader.compared.get(name, set())
+        if "postg" in engine and (chosen := [word for word in sorted(words) if re.match("postg|pgsql", word)]):
+            environment[name] = chosen[0]
+        elif not kind[1] and "backends" not in str(variable.default):
+            continue
+        elif "postgresql" not in engine or not re.search(rf"{name}[\"'][^)\n]*postg", settings.text):
             environment[name] = engine
     return environment
 

@@ -74,6 +74,9 @@ class Reader:
                 has_default = isinstance(word.value, ast.Tuple) and len(word.value.elts) > 1
                 if word.arg and has_default and isinstance(word.value, ast.Tuple):
                     self.defaults[word.arg] = word.value.elts[1]
+        else:
+            # A file that is read, or whatever else has that name.
+            self.objects.discard(name)
 
     def helper(self, function: ast.FunctionDef) -> Helper | None:
         """A function whose first argument is the name of a variable, or None."""
@@ -106,7 +109,7 @@ class Reader:
     def read(self, node: ast.expr, kind: str = "") -> Read | None:
         """The variable that an expression reads, or None."""
         if isinstance(node, ast.Subscript):
-            known = ast.unparse(node.value) in self.mappings | self.objects and isinstance(node.ctx, ast.Load)
+            known = ast.unparse(node.value) in self.mappings and isinstance(node.ctx, ast.Load)
             name = constant(node.slice) if known else None
             return Read(name, True, None, kind, node.lineno) if name else None
         if not isinstance(node, ast.Call):
