@@ -15,6 +15,7 @@ CONVENTIONS = {
     "application_broker_url": network.BROKER,
     "application_settings": rules.SETTINGS,
     "application_requirements_file": rules.REQUIREMENTS,
+    "application_packages": rules.PACKAGES,
     "application_python_packages": rules.PYTHON_PACKAGES,
     "application_persistent_paths": rules.INNER_PATHS,
     "application_static_folder": rules.INNER_PATH,

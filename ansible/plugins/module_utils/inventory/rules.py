@@ -117,6 +117,11 @@ REQUIREMENTS = Rule(
     "it must be a path from the project's folder to uv.lock, poetry.lock, pyproject.toml or a list named .txt",
     "requirements.txt",
 )
+PACKAGES = Rule(
+    lambda value: all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(:\w+)?(=\S+)?", str(name)) for name in value),
+    "each must be the name of one package of the distribution",
+    ["gdal-bin", "libpq-dev"],
+)
 PYTHON_PACKAGES = Rule(
     lambda value: all(map(is_python_package, value)),
     "each must be a Python package as pip takes it, with or without a version",
