@@ -50,6 +50,11 @@ def test_beat_has_the_scheduler_of_the_project(tmp_path: Path, line: str, settin
     assert f" beat {scheduler}" in commands(written(tmp_path))["beat"]
 
 
+def test_a_worker_is_no_clock_by_its_name(tmp_path: Path) -> None:
+    project(tmp_path, "beat: celery -A shop worker -B")
+    assert set(commands(written(tmp_path))) == {"web", "beat2", "beat"}
+
+
 def test_other_processes_run_too_as_often_as_app_json_says(tmp_path: Path) -> None:
     project(
         tmp_path,

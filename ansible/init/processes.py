@@ -117,7 +117,7 @@ def queue(celery: str | None, requirements: Requirements, settings: Settings, pr
         rest = f"{' '.join(given)} " if given else ""
         command = f"{start} worker {rest}--hostname $WORKER_NAME {own}--loglevel $LOG_LEVEL"
         process = {
-            "name": label(name, {each["name"]: each for each in processes}),
+            "name": label(name, ["web", "beat", *(each["name"] for each in processes)]),
             "kind": "worker",
             "command": command,
         }
