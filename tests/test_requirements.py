@@ -156,6 +156,7 @@ class Compiler(Tools):
         return bool(self.reason), self.reason
 
 
+MORE = "packaging==25.0 --hash=sha256:22\nredis[hiredis]==6 ; python_version >= '3.12' \\\n    --hash=sha256:33\n"
 HASHED = "gunicorn==23.0.0 \\\n    --hash=sha256:11\npackaging==25.0 \\\n    --hash=sha256:22\n"
 
 
@@ -163,14 +164,15 @@ HASHED = "gunicorn==23.0.0 \\\n    --hash=sha256:11\npackaging==25.0 \\\n    --h
 def test_packages_that_the_inventory_adds_keep_the_versions_of_the_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"{PINNED}packaging==25.0 --hash=sha256:22\n")
+    path.write_text(f"--index-url https://packages.example/simple\n{PINNED}{MORE}")
     tools = Compiler(tmp_path, listed=HASHED)
     found, warnings = requirements.resolve(tools, str(tmp_path), name, ["gunicorn[tornado]>=23"])
-    assert tools.wanted == "gunicorn[tornado]>=23\n"
-    assert tools.limits == "django==5.2.1\npackaging==25.0\n"
+    assert tools.wanted == "--index-url https://packages.example/simple\ngunicorn[tornado]>=23\n"
+    assert tools.limits == "django==5.2.1\npackaging==25.0\nredis==6 ; python_version >= '3.12'\n"
     assert "--generate-hashes" in tools.words
     assert Path(found).read_text() == f"{path.read_text()}gunicorn==23.0.0 \\\n    --hash=sha256:11\n"
     assert requirements.has_hashes(found)
+    assert sorted(each.name for each in path.parent.iterdir()) == sorted([path.name, ".requirements.txt"])
     assert requirements.ready_list(str(tmp_path), name, ["gunicorn"]) == found
     assert warnings == [
         "application_python_packages leaves open which version is installed, so that two builds can differ: write "

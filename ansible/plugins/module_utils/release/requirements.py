@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
@@ -26,6 +27,8 @@ MISSING = re.compile(
     r"fatal error: (\S+): No such file|No such file or directory: '([\w+-]+)'|(\S+): (?:command )?not found"
     r"|(\S+) executable not found|cannot find -l([\w+-]+)"
 )
+# The name of a package in a list, and its version, perhaps with the condition for which that is.
+PINNED = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?(==[^\s;]+(?: *;[^\\\n]*?)?)(?: +--hash=.*)?\s*\\?$", re.MULTILINE)
 THEN = "and run ansible/site.yml (`make provision`)"
 PLAIN = ("--no-header", "--no-annotate")
 
@@ -102,21 +105,26 @@ def resolve_file(tools: Tools, folder: str, requirements_file: str) -> tuple[str
 
 def add(tools: Tools, listed: str, added: list[str]) -> tuple[str, list[str]]:
     """A list with more packages, which take the versions that it has and do not change them; and a warning."""
-    # Paths in a list are relative to it.
-    folder = os.path.dirname(listed)
-    draft, limits, found = (os.path.join(folder, f".added.{end}") for end in ("in", "limits", "txt"))
     text = read(listed)
-    for path, lines in ((draft, added), (limits, re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE))):
-        with open(path, "w") as file:
-            file.writelines(f"{line}\n" for line in lines)
-    hashes = ["--generate-hashes"] if has_hashes(listed) else []
-    words = ("pip", "compile", PYTHON, *PLAIN, *hashes, f"--constraint={limits}", f"--output-file={found}", draft)
-    failed, output = tools.uv(*words, cwd=folder)
-    if failed:
-        raise UserError(f"application_python_packages does not resolve: {reason(output)}", output.splitlines()[-20:])
+    # The packages come from where the list says.
+    places = re.findall(r"^(?:--(?:extra-)?index-url|--find-links|-[if])\b.*", text, re.MULTILINE)
+    limits = [name + version.rstrip() for name, version in PINNED.findall(text)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, lines in (("added.in", [*places, *added]), ("limits.txt", limits)):
+            with open(os.path.join(scratch, name), "w") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        hashes = ["--generate-hashes"] if has_hashes(listed) else []
+        files = (f"--constraint={scratch}/limits.txt", f"--output-file={scratch}/added.txt", f"{scratch}/added.in")
+        failed, output = tools.uv("pip", "compile", PYTHON, *PLAIN, *hashes, *files, cwd=os.path.dirname(listed))
+        if failed:
+            raise UserError(
+                f"application_python_packages does not resolve: {reason(output)}", output.splitlines()[-20:]
+            )
+        found = read(f"{scratch}/added.txt")
     known = pins(listed)
-    entries = [each for each in re.split(r"\n(?=\S)", read(found)) if normal(re.split("[=@ ]", each)[0]) not in known]
-    whole = os.path.join(folder, LISTED)
+    entries = [each for each in re.split(r"\n(?=\S)", found) if normal(re.split("[=@ ]", each)[0]) not in known]
+    # Paths in a list are relative to it.
+    whole = os.path.join(os.path.dirname(listed), LISTED)
     with open(whole, "w") as file:
         file.write("\n".join([text.rstrip("\n"), *(entry.rstrip("\n") for entry in entries), ""]))
     exact = pinned([each.split()[0] for each in entries], added)
