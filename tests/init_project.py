@@ -17,6 +17,8 @@ GIT = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 # The smallest project of each kind; a test adds or replaces files.
 MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
 WSGI = {"shop/wsgi.py": "", "requirements.txt": "django\ngunicorn\n"}
+LOCK = '[[package]]\nname = "gunicorn"\nversion = "23.0.0"\n'
+BASE = "BASE_DIR = Path(__file__).resolve().parent.parent\n"
 CELERY = {"shop/celery.py": "from celery import Celery\napp = Celery('shop')\n"}
 
 

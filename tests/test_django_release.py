@@ -37,3 +37,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def test_why_settings_cannot_be_imported_is_told(settings: Callable[[str], None], text: str, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         settings(text)
+
+
+def test_a_folder_that_is_not_there_yet_is_writable_where_it_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path == tmp_path)
+    assert django_release.is_writable(tmp_path / "media/files")
+    assert not django_release.is_writable(Path("/nowhere/media"))

@@ -108,12 +108,37 @@ def test_what_has_no_way_back_is_refused_before_anything_is_reversed(project: Dj
             "in a folder that each release replaces: keep",
         ),
         ("DATABASES['default']['NAME'] = 'db.sqlite3'", 'write an absolute path, such as BASE_DIR / "db.sqlite3"'),
+        (
+            "MEDIA_ROOT = os.path.abspath('up/files')",
+            "every upload fails: keep it with `application_media_folder: up/files`\\.",
+        ),
+        ("MEDIA_ROOT = 'media/'", "keep it with `application_media_folder: media`\\."),
+        (
+            "MEDIA_ROOT = os.path.abspath('../uploads')",
+            "no process may write, .* and let MEDIA_ROOT be the folder media of the",
+        ),
     ],
 )
 def test_settings_that_cannot_serve_are_refused(project: DjangoProject, step: str, line: str, sentence: str) -> None:
     project.set(line)
     with pytest.raises(Refused, match=sentence):
         project.take(step)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "MEDIA_ROOT = 'media'",
+        "MEDIA_ROOT = os.path.abspath('../data/media')",
+        "MEDIA_ROOT = 'up'\nSTORAGES = {'default': {'BACKEND': 'django.core.files.storage.memory.InMemoryStorage'}}",
+    ],
+)
+def test_uploads_that_can_be_written_are_taken(project: DjangoProject, line: str) -> None:
+    (project.root / "media").mkdir()
+    (project.folder / "media").symlink_to(project.root / "media")
+    project.set(line)
+    assert project.take("check")
 
 
 def test_an_error_of_djangos_checks_is_refused(project: DjangoProject) -> None:

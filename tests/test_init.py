@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from init_project import CELERY, GIT, WSGI, checkout, commands, groups, init, make, words, written
+from init_project import BASE, CELERY, GIT, WSGI, checkout, commands, groups, init, make, words, written
 from repository import ROOT
 
 PATHS = {"PYTHONPATH": f"{ROOT}/ansible:{ROOT}/ansible/collections"}
@@ -24,6 +24,7 @@ def test_a_stock_project_gets_what_its_settings_lack(tmp_path: Path) -> None:
     assert found["application_settings"]["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
     assert found["application_settings"]["SECRET_KEY"] == "{{ application_secret_key }}"  # noqa: S105 - a reference
     assert commands(found)["web"].startswith("gunicorn mysite.wsgi:application")
+    assert found["application_python_packages"] == ["gunicorn"]
     assert groups(tmp_path) == ["web"]
 
 
@@ -41,8 +42,8 @@ def test_the_shape_of_cookiecutter_django_is_known(tmp_path: Path) -> None:
         "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
         "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
-    assert found["application_packages"] == ["redis-server"]
-    assert commands(found)["worker"].startswith("celery -A config.celery_app worker")
+    assert found["application_packages"] == ["libmagic1", "redis-server"]
+    assert commands(found)["worker"].startswith("celery -A config.celery_app worker -Q celery,mail ")
     assert "flock --no-fork" in commands(found)["beat"]
     assert groups(tmp_path) == ["web", "worker", "beat", "database"]
 
@@ -116,8 +117,16 @@ def test_the_next_command_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_written_passes_the_check_before_a_run(tmp_path: Path) -> None:
-    make(tmp_path, "env('DATABASE_URL')\nMEDIA_ROOT = BASE_DIR / 'media'\n", **WSGI, **CELERY)
-    init(tmp_path)
+    media = "MEDIA_ROOT = BASE_DIR / 'media'\nMEDIA_URL = 'https://cdn.example/media/'\n"
+    lines = "worker: celery -A shop worker -Q 'a, b'\nClock_2: python manage.py clock --at \"6 o'clock\"\n"
+    app = '{"formation": {"Clock_2": {"quantity": 2}}}'
+    files = {"requirements.txt": "django\npsycopg2\nshop @ git+https://git.example/shop\n", "Procfile": lines}
+    make(tmp_path, f"{BASE}env('DATABASE_URL')\n{media}", **{**WSGI, **CELERY, **files, "app.json": app})
+    found = written(tmp_path)
+    assert found["application_media_folder"] == "media"
+    assert found["application_packages"] == ["build-essential", "git", "libpq-dev", "python3-dev"]
+    assert found["application_python_packages"] == ["gunicorn"]
+    assert [each["name"] for each in found["application_processes"]] == ["web", "worker", "clock2"]
     tasks = "[{slipway.host.validate_inventory: }]"
     (tmp_path / "check.yml").write_text(f"- hosts: all\n  gather_facts: false\n  tasks: {tasks}\n")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), f"--inventory={tmp_path}/inventories/shop"]

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from init_project import WSGI, commands, init, make, refusal, written
+from init_project import LOCK, WSGI, commands, init, make, refusal, written
 
 
 @pytest.mark.parametrize("folder", ["one", "./one/", "."])
@@ -27,12 +27,17 @@ def test_a_project_below_the_root_is_found(tmp_path: Path) -> None:
         (("uv.lock", "pyproject.toml", "requirements.txt"), "uv.lock"),
         (("poetry.lock", "pyproject.toml"), "poetry.lock"),
         (("requirements/base.txt", "requirements/production.txt"), "requirements/production.txt"),
+        (("requirements/base.txt", "requirements/deploy.txt"), "requirements/deploy.txt"),
+        (("requirements.txt", "requirements-prod.txt"), "requirements-prod.txt"),
+        (("requirements/main.txt", "requirements/dev.txt"), "requirements/main.txt"),
         (("requirements.txt", "pyproject.toml"), "requirements.txt"),
         (("pyproject.toml",), "pyproject.toml"),
     ],
 )
 def test_the_most_exact_requirements_are_chosen(tmp_path: Path, files: tuple[str, ...], chosen: str) -> None:
-    make(tmp_path, **{"shop/wsgi.py": "", **dict.fromkeys(files, "gunicorn\n")})
+    make(tmp_path, **{"shop/wsgi.py": "", **{name: LOCK if name.endswith(".lock") else "gunicorn\n" for name in files}})
+    if "pyproject.toml" in files:
+        (tmp_path / "source/pyproject.toml").write_text('[project]\ndependencies = ["gunicorn"]\n')
     assert written(tmp_path)["application_requirements_file"] == chosen
 
 
@@ -42,7 +47,7 @@ def test_requirements_above_the_project_are_found(tmp_path: Path) -> None:
     (source / "requirements.txt").write_text("django\ngunicorn\n")
     assert written(tmp_path)["application_requirements_file"] == "../../requirements.txt"
     shutil.rmtree(tmp_path / "inventories")
-    (source / "back/uv.lock").write_text('name = "gunicorn"\n')
+    (source / "back/uv.lock").write_text(LOCK)
     assert written(tmp_path)["application_requirements_file"] == "../uv.lock"
     shutil.rmtree(tmp_path / "inventories")
     assert written(tmp_path, "--requirements=../../requirements.txt")["application_requirements_file"].startswith(
@@ -56,9 +61,27 @@ def test_requirements_outside_of_the_source_are_refused(tmp_path: Path) -> None:
     assert "REQUIREMENTS lies outside of SOURCE" in refusal(tmp_path, "--requirements=../requirements.txt")
 
 
-def test_a_server_that_the_project_does_not_install_is_named(tmp_path: Path) -> None:
+def test_a_server_that_the_project_does_not_install_is_added(tmp_path: Path) -> None:
     make(tmp_path, **{"shop/wsgi.py": "", "requirements.txt": "django\n"})
-    assert "requirements.txt has no gunicorn" in init(tmp_path)
+    found = written(tmp_path)
+    assert found["application_python_packages"] == ["gunicorn"]
+    shutil.rmtree(tmp_path / "inventories")
+    assert "requirements.txt has no gunicorn, which the process web runs" in init(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "entry"),
+    [
+        ({"shop/wsgi/__init__.py": ""}, "", "shop.wsgi:application"),
+        ({"shop/web.py": "app = 1\n", "shop/wsgi.py": ""}, "WSGI_APPLICATION = 'shop.web.app'", "shop.web:app"),
+        ({"shop/wsgi.py": ""}, "WSGI_APPLICATION = 'shop.gone.app'", "shop.wsgi:application"),
+    ],
+)
+def test_the_entry_is_found_where_projects_have_it(
+    tmp_path: Path, files: dict[str, str], settings: str, entry: str
+) -> None:
+    make(tmp_path, settings, **{"requirements.txt": "gunicorn\n"}, **files)
+    assert commands(written(tmp_path))["web"].startswith(f"gunicorn {entry} ")
 
 
 def test_asgi_alone_gets_an_asgi_server(tmp_path: Path) -> None:
@@ -88,5 +111,6 @@ def test_gunicorn_alone_is_no_server_for_asgi(tmp_path: Path, options: list[str]
     requirements = "gunicorn\n" if options else "channels\ngunicorn\n"
     make(tmp_path, **{"shop/asgi.py": "application = 1\n", **WSGI, "requirements.txt": requirements})
     told = init(tmp_path, *options)
-    assert "requirements.txt has no uvicorn, which the process web runs: add uvicorn[standard]" in told
+    words = "requirements.txt has no uvicorn, which the process web runs: application_python_packages adds uvicorn["
+    assert words in told
     assert "uvicorn_worker" not in told

@@ -12,6 +12,33 @@ from init_project import WSGI, init, make, refusal, written
     [
         ({"manage.py": None}, [], "so it is no Django project: give another SOURCE="),
         ({"requirements.txt": None}, [], "write down what the project needs"),
+        (
+            {"requirements.txt": None, "Pipfile": "", "Pipfile.lock": "", "pyproject.toml": "[tool.ruff]\n"},
+            [],
+            "Pipfile.lock says what the project needs, and is not read: run `pipenv requirements > requirements.txt`",
+        ),
+        (
+            {"requirements.txt": None, "environment.yml": "name: shop\n"},
+            [],
+            "run `conda run --name shop pip list --format=freeze > requirements.txt` in",
+        ),
+        (
+            {"requirements.txt": None, "setup.py": ""},
+            [],
+            "run `uv pip compile setup.py --output-file requirements.txt`",
+        ),
+        ({"uv.lock": "<<<<<<< HEAD"}, [], "The project's uv.lock is no TOML"),
+        (
+            {"Procfile": "web: gunicorn 'shop.wsgi\n"},
+            [],
+            "The Procfile's `gunicorn 'shop.wsgi` is no command of a shell",
+        ),
+        ({"app.json": "{"}, [], "The project's app.json is no JSON"),
+        (
+            {"src/shop/settings.py": "", "shop/settings.py": None},
+            [],
+            "manage.py beside that folder, where a server does not find them: run `git mv manage.py src/` in",
+        ),
         ({"shop/wsgi.py": None}, [], "such as config.wsgi:application is not known: give ENTRY="),
         ({"one/manage.py": "", "two/manage.py": "", "manage.py": None}, [], "name one with FOLDER="),
         ({"shop/settings.py": "x ="}, [], "cannot be read as Python"),
@@ -45,7 +72,7 @@ def test_what_is_wrong_is_told_in_a_sentence_and_nothing_is_written(
         if text is None:
             (source / name).unlink()
         else:
-            (source / name).parent.mkdir(exist_ok=True)
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(text)
     assert sentence in refusal(tmp_path, *options)
 

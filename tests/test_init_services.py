@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from init_project import CELERY, WSGI, commands, groups, init, make, written
+from init_project import BASE, CELERY, WSGI, commands, groups, init, make, refusal, written
 
 
 def test_a_project_that_reads_a_broker_gets_one(tmp_path: Path) -> None:
@@ -114,11 +114,52 @@ def test_the_engine_fits_the_database(tmp_path: Path, read: str, options: list[s
     assert found.get("SQL_ENGINE", found.get("DB_ENGINE")) == engine
 
 
+def written_out(engine: str) -> str:
+    return f"DATABASES = {{'default': {{'ENGINE': 'django.db.backends.{engine}', 'NAME': 'shop'}}}}\n"
+
+
 @pytest.mark.parametrize("engine", ["mysql", "oracle"])
-def test_a_database_that_no_role_makes_is_told(tmp_path: Path, engine: str) -> None:
-    make(tmp_path, f"{PARTS}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.{engine}'}}}}")
-    assert f"The settings use {engine}, and no server for it is made: " in init(tmp_path)
-    assert groups(tmp_path) == ["web"]
+def test_a_database_that_no_role_makes_is_refused(tmp_path: Path, engine: str) -> None:
+    make(tmp_path, PARTS + written_out(engine))
+    sentence = f"The settings use {engine} (shop/settings.py:6), and Slipway makes servers of PostgreSQL alone: "
+    assert sentence in refusal(tmp_path)
+    assert written(tmp_path, f"--database={engine}://db.example/shop")["application_database_url"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        f"{written_out('mysql')}DATABASES['default'] = dj_database_url.config()",
+        f"if os.environ.get('MYSQL'):\n    {written_out('mysql')}else:\n    {written_out('postgresql')}{PARTS}",
+    ],
+)
+def test_a_database_of_which_another_kind_will_do_is_taken(tmp_path: Path, settings: str) -> None:
+    make(tmp_path, settings)
+    written(tmp_path)
+    assert groups(tmp_path) == ["web", "database"]
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [("env.db('SHOP_DB')", "SHOP_DB"), ("dj_database_url.parse(os.environ['DB_URL'])", "DB_URL")],
+)
+def test_a_url_of_a_database_has_any_name(tmp_path: Path, read: str, name: str) -> None:
+    make(tmp_path, f"DATABASES = {{'default': {read}}}")
+    assert written(tmp_path)["application_environment"] == {name: "{{ application_database_url }}"}
+    assert groups(tmp_path) == ["web", "database"]
+
+
+@pytest.mark.parametrize(("default", "value"), [("shop", None), ("django.db.backends.sqlite3", True)])
+def test_a_name_of_a_database_is_no_engine(tmp_path: Path, default: str, value: bool | None) -> None:
+    make(tmp_path, f"{PARTS}NAME = env('DATABASE', default='{default}')")
+    assert ("DATABASE" in written(tmp_path)["application_environment"]) == bool(value)
+
+
+def test_a_kind_of_database_that_the_settings_ask_for_is_postgresql(tmp_path: Path) -> None:
+    make(tmp_path, f"{PARTS}KIND = os.environ.get('DB', 'sqlite')\nif KIND == 'postgres':\n    pass\n")
+    assert written(tmp_path)["application_environment"]["DB"] == "postgres"
+    shutil.rmtree(tmp_path / "inventories")
+    assert "DB" not in written(tmp_path, "--database=mysql://db.example/shop")["application_environment"]
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgis", "mysql", "sqlite"])
@@ -129,6 +170,20 @@ def test_every_database_that_django_knows_can_be_given(tmp_path: Path, scheme: s
 
 
 def test_what_to_do_for_postgresql_is_told(tmp_path: Path) -> None:
-    make(tmp_path, "NAME = BASE_DIR / 'db.sqlite3'")
+    make(tmp_path, f"{BASE}DATABASES = {{'default': {{'NAME': BASE_DIR / 'db.sqlite3'}}}}")
     words = " ".join(init(tmp_path).split())
     assert "let the settings read DATABASE_URL, remove inventories/shop and run this again." in words
+
+
+def test_a_database_of_a_server_is_no_file(tmp_path: Path) -> None:
+    make(tmp_path, written_out("postgresql"))
+    assert "The settings name no database that is known" in init(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.path.join(BASE_DIR, 'db.sqlite3')", "str(BASE_DIR) + '/db.sqlite3'", "env('SQLITE', default='db.sqlite3')"],
+)
+def test_a_database_that_is_a_file_is_found_however_its_path_is_made(tmp_path: Path, name: str) -> None:
+    make(tmp_path, f"{BASE}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': {name}}}}}")
+    assert written(tmp_path)["application_persistent_paths"] == ["db.sqlite3"]

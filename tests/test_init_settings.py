@@ -1,9 +1,10 @@
 """What `make init` reads in the settings of a project."""
 
+import re
 from pathlib import Path
 
 import pytest
-from init_project import WSGI, init, make, written
+from init_project import BASE, WSGI, init, make, written
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,99 @@ def test_production_settings_beside_the_others_are_preferred(tmp_path: Path, nam
 def test_a_module_of_that_name_that_is_no_settings_is_left(tmp_path: Path) -> None:
     make(tmp_path, **WSGI, **{"shop/production.py": "class Line: ...\n"})
     assert written(tmp_path)["application_settings_module"] == "shop.settings"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "if not env.bool('S3', default=False):\n    MEDIA_ROOT = BASE_DIR / 'up'",
+        "if DEBUG:\n    MEDIA_ROOT = '/tmp'\nelse:\n    MEDIA_ROOT = f'{BASE_DIR}/up'",
+        "ROOT = environ.Path(__file__) - 2\nMEDIA_ROOT = str(ROOT.path('up'))",
+        "ROOT = environ.Path(__file__) - 2\nMEDIA_ROOT = ROOT('up')",
+        "below = lambda *way: os.path.join(BASE_DIR, *way)\nMEDIA_ROOT = below('up', '')",
+        "def below(name):\n    return BASE_DIR.joinpath(name)\nMEDIA_ROOT: str = below('up')",
+        "MEDIA_ROOT = os.path.join(os.path.dirname(__file__), '..', 'up')",
+        "MEDIA_ROOT = os.environ.get('MEDIA_ROOT', os.path.join(BASE_DIR, 'up'))",
+        "MEDIA_ROOT = 'up/'",
+    ],
+)
+def test_a_folder_of_uploads_is_found_however_its_path_is_made(tmp_path: Path, lines: str) -> None:
+    make(tmp_path, BASE + lines)
+    assert written(tmp_path)["application_media_folder"] == "up"
+
+
+@pytest.mark.parametrize("path", ["'/var/media'", "somewhere()", "BASE_DIR"])
+def test_a_folder_of_uploads_that_is_not_found_is_told(tmp_path: Path, path: str) -> None:
+    make(tmp_path, f"{BASE}MEDIA_ROOT = {path}")
+    assert "MEDIA_ROOT (shop/settings.py:2) is no folder of the project that is known" in init(tmp_path)
+    assert "media" not in (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "written_url"),
+    [
+        ("/files/", "/files/"),
+        ("files", "/files/"),
+        ("https://shop.example/files/", "/files/"),
+        ("https://cdn.example/files/", None),
+        ("//cdn.example/files/", None),
+        ("/media/", None),
+        ("/two words/", None),
+    ],
+)
+def test_an_address_is_written_where_nginx_serves_it(tmp_path: Path, url: str, written_url: str | None) -> None:
+    make(tmp_path, f"{BASE}MEDIA_ROOT = BASE_DIR / 'media'\nMEDIA_URL = STATIC_URL = '{url}'")
+    found = written(tmp_path)
+    assert found.get("nginx_media_url") == written_url
+    assert found.get("nginx_static_url") == ("/media/" if url == "/media/" else written_url)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "import os as system\nsystem.environ['STRIPE_KEY']",
+        "from os import environ as place\nplace['STRIPE_KEY']",
+        "secrets = environ.Env()\nKEY = secrets.str('STRIPE_KEY')",
+        "from decouple import config as told\nKEY = told('STRIPE_KEY')",
+        "def must(name):\n    return os.environ[name]\n\nmust('STRIPE_KEY')",
+        "from .told import must\nKEY = must('STRIPE_KEY')",
+        "if not DEBUG:\n    KEY = env('STRIPE_KEY')",
+        "os.environ['stripe_key']",
+    ],
+)
+def test_a_variable_is_found_however_it_is_read(tmp_path: Path, lines: str) -> None:
+    make(tmp_path, lines, **WSGI, **{"shop/told.py": "import os\ndef must(name):\n    return os.environ[name]\n"})
+    assert re.search(r"(?i)also need .*:\n  stripe_key  \(shop/settings.py:\d\)", init(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "env = environ.Env(STRIPE_KEY=(str, ''))\nKEY = env('STRIPE_KEY')",
+        "os.environ.setdefault('STRIPE_KEY', 'none')\nKEY = os.environ['STRIPE_KEY']",
+        "os.environ['STRIPE_KEY'] = 'none'",
+        "if 'STRIPE_KEY' in os.environ:\n    KEY = os.environ['STRIPE_KEY']",
+        "KEY = os.environ['STRIPE_KEY'] if os.environ.get('STRIPE_KEY') else None",
+        "try:\n    KEY = os.environ['STRIPE_KEY']\nexcept KeyError:\n    KEY = ''",
+        "if DEBUG:\n    KEY = env('STRIPE_KEY')",
+        "def may(name, default=None):\n    return os.getenv(name, default)\nKEY = may('STRIPE_KEY')",
+        "def must(name, default=None):\n    raise KeyError(os.getenv(name))\nKEY = must('STRIPE_KEY', 'none')",
+        "HOME = os.environ['HOME']",
+        "config = json.load(open('secrets.json'))\nKEY = config['STRIPE_KEY']",
+        "config = ConfigParser()\nKEY = config.get('STRIPE_KEY')",
+    ],
+)
+def test_no_variable_is_asked_for_in_vain(tmp_path: Path, lines: str) -> None:
+    make(tmp_path, lines)
+    assert "also need" not in init(tmp_path)
+
+
+def test_an_address_of_the_site_is_set_and_defaults_that_lead_elsewhere_are_told(tmp_path: Path) -> None:
+    lines = "env('SITE_URL', default='http://localhost:8000')\nenv('SHOP_API', default='http://a:b@localhost:9')\n"
+    make(tmp_path, f"{lines}env('SHOP_NAME', default='Shop')")
+    told = init(tmp_path)
+    assert "lead to another machine" in told
+    assert "SHOP_API  (shop/settings.py:2: http://...@localhost:9)" in told
+    assert "SHOP_NAME" not in told
+    application = (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
+    assert 'SITE_URL: "https://{{ application_domain }}"' in application

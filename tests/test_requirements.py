@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release import requirements, venvs
+from ansible_collections.slipway.host.plugins.module_utils.release.pythons import HOST, Pythons
 
 PINNED = "django==5.2.1 \\\n    --hash=sha256:00\n"
 
@@ -35,7 +36,7 @@ def resolve(folder: Path, name: str, text: str = "", **options: str) -> tuple[li
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     tools = Tools(folder, **options)
-    found, warnings = requirements.resolve(tools, str(folder), name, "/opt/python")
+    found, warnings = requirements.resolve(tools, str(folder), name, "/opt/python", [])
     return tools.words, found, warnings
 
 
@@ -96,25 +97,107 @@ def test_what_does_not_resolve_is_refused_with_the_reason(tmp_path: Path, name: 
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'", "lacks x86_64-linux-gnu-gcc"),
-        ("./psycopg.h:36:10: fatal error: libpq-fe.h: No such file or directory", "lacks libpq-fe.h"),
-        ("/bin/sh: 1: pkg-config: not found", "lacks pkg-config"),
-        ("Error: pg_config executable not found.", "lacks pg_config"),
-        ("/usr/bin/ld: cannot find -lxml2: No such file or directory", "lacks xml2"),
-        ("Exception: Set an option by hand", "fails: warning of no use Exception: Set an option by hand"),
-    ],
-)
-def test_a_package_that_has_to_be_compiled_names_where_its_needs_go(line: str, why: str) -> None:
-    output = (
-        "Resolved 1 package in 8ms\nerror: Failed to build `shop==2.9`\n  cause: The build backend returned an error\n"
+def compiled(line: str, name: str = "shop==2.9") -> str:
+    """What is said of a package whose build ended with a line."""
+    return requirements.reason(
+        f"Resolved 1 package in 8ms\nerror: Failed to build `{name}`\n  cause: The build backend returned an error\n"
         f"         warning of no use\n         {line}\n\nhint: Build failures usually indicate a problem\n"
     )
-    said = requirements.reason(output)
-    assert said.startswith(f"shop==2.9 has to be compiled on the host, which {why}. Add the Debian packages")
-    assert "to application_packages, such as build-essential, python3-dev" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "why", "packages"),
+    [
+        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'", "lacks x86_64-linux-gnu-gcc", ""),
+        ("./psycopg.h:36:10: fatal error: libpq-fe.h: No such file or directory", "lacks libpq-fe.h", "libpq-dev, "),
+        ("/bin/sh: 1: pkg-config: not found", "lacks pkg-config", "pkg-config, "),
+        ("Error: pg_config executable not found.", "lacks pg_config", "libpq-dev, "),
+        ("/usr/bin/ld: cannot find -lxml2: No such file or directory", "lacks xml2", "libxml2-dev, "),
+        ("Exception: Set an option by hand", "fails: warning of no use Exception: Set an option by hand", ""),
+    ],
+)
+def test_a_package_that_has_to_be_compiled_names_what_it_needs_and_where_that_goes(
+    line: str, why: str, packages: str
+) -> None:
+    assert compiled(line) == (
+        f"shop==2.9 has to be compiled on the host, which {why}. Add build-essential, {packages}python3-dev and the "
+        "-dev package of each library that it needs to application_packages, and run ansible/site.yml "
+        "(`make provision`)."
+    )
+
+
+def test_what_is_known_of_a_package_is_said_at_once() -> None:
+    said = compiled("error: [Errno 2] No such file or directory: 'gcc'", "Python_LDAP==3.4")
+    assert "Add build-essential, libldap-dev, libsasl2-dev, python3-dev to application_packages" in said
+
+
+def test_a_package_that_is_fetched_with_git_says_so_without_its_address() -> None:
+    output = (
+        "error: Failed to download and build `shop @ git+https://ada:s3cret@git.example/shop.git`\n"
+        "  cause: Git operation failed\n"
+        "  cause: Git executable not found. Ensure that Git is installed and available.\n"
+    )
+    assert requirements.reason(output) == (
+        "shop is fetched with git, which the host lacks: add git to application_packages, and run ansible/site.yml "
+        "(`make provision`)."
+    )
+
+
+class Compiler(Tools):
+    """uv that resolves to what is `listed`, and keeps what it was given."""
+
+    def uv(self, *words: str, cwd: str | None = None, **more: str) -> tuple[bool, str]:
+        path = next(Path(word.partition("=")[2]) for word in words if word.startswith("--output-file="))
+        limits = next((word.partition("=")[2] for word in words if word.startswith("--constraint=")), None)
+        self.words = list(words)
+        self.limits = Path(limits).read_text() if limits else ""
+        self.wanted = (self.folder / words[-1]).read_text()
+        if not self.reason:
+            path.write_text(self.listed)
+        return bool(self.reason), self.reason
+
+
+MORE = "packaging==25.0 --hash=sha256:22\nredis[hiredis]==6 ; python_version >= '3.12' \\\n    --hash=sha256:33\n"
+HASHED = "gunicorn==23.0.0 \\\n    --hash=sha256:11\npackaging==25.0 \\\n    --hash=sha256:22\n"
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements/production.txt"])
+def test_packages_that_the_inventory_adds_keep_the_versions_of_the_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"--index-url https://packages.example/simple\n{PINNED}{MORE}")
+    tools = Compiler(tmp_path, listed=HASHED)
+    found, warnings = requirements.resolve(tools, str(tmp_path), name, HOST, ["gunicorn[tornado]>=23"])
+    assert tools.wanted == "--index-url https://packages.example/simple\ngunicorn[tornado]>=23\n"
+    assert tools.limits == "django==5.2.1\npackaging==25.0\nredis==6 ; python_version >= '3.12'\n"
+    assert "--generate-hashes" in tools.words
+    assert Path(found).read_text() == f"{path.read_text()}gunicorn==23.0.0 \\\n    --hash=sha256:11\n"
+    assert requirements.has_hashes(found)
+    assert sorted(each.name for each in path.parent.iterdir()) == sorted([path.name, ".requirements.txt"])
+    assert requirements.ready_list(str(tmp_path), name, ["gunicorn"]) == found
+    assert warnings == [
+        "application_python_packages leaves open which version is installed, so that two builds can differ: write "
+        "gunicorn[tornado]==23.0.0."
+    ]
+
+
+def test_an_environment_with_added_packages_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(PINNED)
+    before = requirements.ready_list(str(tmp_path), "requirements.txt", [])
+    assert before
+    assert requirements.ready_list(str(tmp_path), "requirements.txt", ["gunicorn"]) is None
+    tools = Compiler(tmp_path, listed="gunicorn==23.0.0\n")
+    found, warnings = requirements.resolve(tools, str(tmp_path), "requirements.txt", HOST, ["gunicorn==23.0.0"])
+    environments = venvs.Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))
+    assert environments.path(found, HOST) != environments.path(before, HOST)
+    assert warnings == []
+
+
+def test_added_packages_that_do_not_fit_are_refused_by_the_name_of_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(PINNED)
+    tools = Compiler(tmp_path, reason="error: No solution found")
+    with pytest.raises(UserError, match=r"^application_python_packages does not resolve: No solution found\.$"):
+        requirements.resolve(tools, str(tmp_path), "requirements.txt", HOST, ["django==1"])
 
 
 @pytest.mark.parametrize(

@@ -81,5 +81,8 @@ def report(inventory: Inventory, files: Sequence[str], place: Path) -> None:
         names = "\n".join(f"  {variable}  ({where})" for variable, where in part.missing)
         file = f"{place}/group_vars/all/application.yml"
         print(f"\nThe settings also need these variables; set them in application_environment, in {file}:\n{names}")
+    if part.defaults:
+        names = "\n".join(f"  {variable}  ({where})" for variable, where in part.defaults)
+        print(f"\nThe defaults of these variables lead to another machine; set those that your hosts use:\n{names}")
     print(f"\nName your administrators in {place}/group_vars/all/project.yml and the host in hosts.yml, then:")
     print(f"\n  make provision ENV={inventory.options.name}")

@@ -38,6 +38,14 @@ def names(tree: ast.Module) -> set[str]:
     return found | {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
+def modules(folder: Path, name: str) -> list[Path]:
+    """The files of all modules of a name, which may be packages, the nearest first."""
+    found = [
+        path for path in sources(folder) if path.stem == name or (path.stem, path.parent.name) == ("__init__", name)
+    ]
+    return sorted(found, key=lambda path: len(path.parts))
+
+
 def module_name(path: Path, folder: Path) -> str:
     """The dotted name of a file."""
     name = ".".join(path.relative_to(folder).with_suffix("").parts)

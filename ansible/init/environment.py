@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.slipway.host.plugins.module_utils.inventory import rules
+
 from init.neighbours import free_redis
 from init.part import Part
 from init.services import BROKER_NAMES
 from init.settings import Settings
+from init.variables import SYSTEM
 
 DEBUG_NAMES = ("DEBUG", "DJANGO_DEBUG")
 # The names that environments have, and what this inventory has for them.
@@ -20,7 +23,11 @@ KNOWN = {
     "CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_ADMIN_URL": "admin/",
+    **dict.fromkeys(("BASE_URL", "PUBLIC_URL", "SITE_URL"), "https://{{ application_domain }}"),
+    **dict.fromkeys(("DOMAIN", "DOMAIN_NAME", "SITE_DOMAIN"), "{{ application_domain }}"),
 }
+# Defaults with these lead to a machine that is none of the project's hosts, or to nobody.
+ELSEWHERE = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|\bexample\.(com|org)|://(redis|db|postgres|rabbitmq)\b")
 # What the role sets for every project.
 ROLE_SETS = {
     "ALLOWED_HOSTS",
@@ -54,14 +61,17 @@ def environment(settings: Settings, filled: Collection[str], broker: str | None,
         elif name == "REDIS_URL" and given.startswith("redis"):
             part.environment[name] = BROKER
         elif name == "REDIS_URL":
-            part.variables["application_packages"] = ["redis-server"]
+            part.packages.append("redis-server")
             part.environment[name] = free_redis(inventories)
-        elif variable.required:
+        elif variable.required and name not in SYSTEM:
             part.missing.append((name, variable.place))
+        elif isinstance(variable.default, str) and ELSEWHERE.search(variable.default):
+            shown = re.sub(r"//[^/@]*@", "//...@", variable.default)
+            part.defaults.append((name, f"{variable.place}: {shown}"))
     return part
 
 
-def folders(settings: Settings) -> Part:
+def folders(settings: Settings, domain: str) -> Part:
     """Where static files and media lie, and their addresses."""
     part = Part()
     static, media = settings.folder_of("STATIC_ROOT"), settings.folder_of("MEDIA_ROOT")
@@ -74,13 +84,26 @@ def folders(settings: Settings) -> Part:
         )
     if media:
         part.variables["application_media_folder"] = media
-        url = settings.literal("MEDIA_URL")
-        if isinstance(url, str) and url.strip("/") not in ("", "media"):
-            part.nginx["nginx_media_url"] = f"/{url.strip('/')}/"
-    url = settings.literal("STATIC_URL")
-    if isinstance(url, str) and "//" not in url and url.strip("/") not in ("", "static"):
-        part.nginx["nginx_static_url"] = f"/{url.strip('/')}/"
+        part.nginx.update(address(settings, "MEDIA_URL", domain))
+    elif "MEDIA_ROOT" in settings.assignments and settings.literal("MEDIA_ROOT") != "":
+        part.notes.append(
+            f"MEDIA_ROOT ({settings.place('MEDIA_ROOT')}) is no folder of the project that is known: if it is one, "
+            "name it in application_media_folder; elsewhere, no process may write."
+        )
+    part.nginx.update(address(settings, "STATIC_URL", domain))
     return part
+
+
+def address(settings: Settings, name: str, domain: str) -> dict[str, str]:
+    """What nginx has for an address that is not the usual one, unless another host serves it."""
+    url = settings.literal(name)
+    host = re.match(r"(?:https?:)?//([^/]*)", url) if isinstance(url, str) else None
+    if not isinstance(url, str) or (host and host[1] != domain):
+        return {}
+    path = f"/{url[host.end() if host else 0 :].strip('/')}/"
+    variable = f"nginx_{name.lower()}"
+    usual = ("//", "/static/" if name == "STATIC_URL" else "/media/")
+    return {variable: path} if path not in usual and rules.MEDIA_URL.accepts(path) else {}
 
 
 def replaced_settings(settings: Settings, domain: str) -> Part:

@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from init import environment, processes, services
+from init import environment, packages, processes, services
 from init.options import Options
 from init.part import Part, together
+from init.procfile import read_procfile
 from init.requirements import Requirements, read_requirements
 from init.settings import Settings, find_settings
 from init.source import Source, uncommitted
@@ -29,10 +30,11 @@ def describe(options: Options, source: Source) -> Inventory:
     """What the files of a project say."""
     requirements = read_requirements(source, options.requirements)
     settings = Settings(find_settings(options.settings, source.folder), source.folder)
-    celery = processes.find_celery(options.celery, source.folder)
+    procfile = read_procfile(source)
+    celery = processes.find_celery(options.celery, source.folder, procfile)
 
-    web = processes.web(options.entry, source.folder, requirements)
-    queue = processes.queue(celery, requirements, settings)
+    web = processes.web(options.entry, settings, requirements, procfile)
+    queue = processes.queue(celery, requirements, settings, procfile)
     broker = services.broker(options.broker, celery, settings)
     database = services.database(options.database, settings, options.name)
     variables = environment.environment(
@@ -42,10 +44,15 @@ def describe(options: Options, source: Source) -> Inventory:
         given=options.broker or "",
         inventories=options.inventories,
     )
-    folders = environment.folders(settings)
+    folders = environment.folders(settings, options.domain)
     replaced = environment.replaced_settings(settings, options.domain)
+    others = processes.others(procfile, [each["name"] for each in (*web.processes, *queue.processes)])
+    native = packages.system(requirements, settings)
+    driver = packages.driver(database, options.database, requirements)
+    python = packages.python(source.folder, requirements)
     before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
-    part = together([before, web, queue, broker, database, variables, folders, replaced, after])
+    first, then = [before, python, web, queue, others], [broker, database, driver, native]
+    part = together([*first, *then, variables, folders, replaced, after])
     return Inventory(options, source, requirements.file, settings.module, part)
 
 
@@ -93,6 +100,8 @@ def application(inventory: Inventory) -> dict[str, Any]:
         "application_processes": part.processes,
         "application_health_path": options.health,
         **part.variables,
+        **({"application_packages": sorted(set(part.packages))} if part.packages else {}),
+        **({"application_python_packages": part.python_packages} if part.python_packages else {}),
         "application_secret_key": "{{ vault_secret_key }}",
     }
     return found | ({"application_environment": part.environment} if part.environment else {})

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import tomllib
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release.native import SOURCES, normal
 
+from init import locks
 from init.code import text_of
+from init.locks import Package
 from init.source import Source
 
+STAGES = ("production", "prod", "deploy", "live", "server")
 # The most exact one first.
 FILES = (
-    *("uv.lock", "poetry.lock", "requirements/production.txt", "requirements/prod.txt", "requirements.txt"),
-    *("requirements/base.txt", "pyproject.toml"),
+    *("uv.lock", "poetry.lock"),
+    *(shape.format(stage) for shape in ("requirements/{}.txt", "requirements-{}.txt") for stage in STAGES),
+    *(f"requirements_{stage}.txt" for stage in STAGES),
+    *("requirements.txt", "requirements/requirements.txt", "requirements/base.txt", "requirements/common.txt"),
+    *("requirements/main.txt", "pyproject.toml"),
 )
+# What is not read, and the command that makes a list of it.
+OTHERS = {
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
+    "Pipfile": "pipenv lock && pipenv requirements > requirements.txt",
+    "pdm.lock": "pdm export --output requirements.txt",
+    "environment.yml": "conda run --name {} pip list --format=freeze > requirements.txt",
+    "environment.yaml": "conda run --name {} pip list --format=freeze > requirements.txt",
+    "requirements.in": "uv pip compile requirements.in --output-file requirements.txt",
+    "requirements/production.in": "uv pip compile requirements/production.in --output-file requirements.txt",
+    "requirements/base.in": "uv pip compile requirements/base.in --output-file requirements.txt",
+    "setup.cfg": "uv pip compile setup.cfg --output-file requirements.txt",
+    "setup.py": "uv pip compile setup.py --output-file requirements.txt",
+}
+# What an extra of a package brings, where it decides how the project runs or is built.
+EXTRAS = {
+    ("celery", "redis"): "redis",
+    ("channels", "daphne"): "daphne",
+    ("psycopg", "binary"): "psycopg-binary",
+    ("psycopg", "c"): "psycopg-c",
+}
+REQUIREMENT = re.compile(r"([A-Za-z][\w.-]*)\s*(?:\[([\w\s,.-]*)\])?(?:\s*===?\s*([\w.]+))?")
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """A path from the project's folder, the names of the packages in it, and the files that it replaces."""
+    """A path from the project's folder, the packages in it by name, and the files that it replaces."""
 
     file: str
-    packages: frozenset[str]
+    installed: dict[str, Package]
     unused: tuple[str, ...]
+
+    @property
+    def packages(self) -> frozenset[str]:
+        return frozenset(self.installed)
+
+    @property
+    def sources(self) -> list[str]:
+        return [name for name, package in self.installed.items() if package.is_source]
+
+    @property
+    def has_git(self) -> bool:
+        return any(package.is_git for package in self.installed.values())
 
 
 def read_requirements(source: Source, given: str | None) -> Requirements:
@@ -36,14 +78,31 @@ def read_requirements(source: Source, given: str | None) -> Requirements:
     else:
         found = next(filter(None, (files_in(source.folder, way) for way in ways_up(source))), [])
     if not found:
-        raise UserError(
-            f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {source.folder}: write down "
-            "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
-        )
+        raise UserError(unread(source))
     file, *others = found
-    parts = set(map(str, includes(source.folder, file)))
-    unused = [name for name in others if name not in parts and Path(name).name != "pyproject.toml"]
-    return Requirements(file, frozenset(packages(source.folder, file)), tuple(unused))
+    parts = {os.path.normpath(path) for path in included(source.folder, file)}
+    unused = [name for name in others if os.path.normpath(name) not in parts and Path(name).name != "pyproject.toml"]
+    way = file[: -len(file.lstrip("./"))] if file.startswith("../") else ""
+    unused += [f"{way}{name}" for name in OTHERS if name.endswith(".lock") and (source.folder / way / name).is_file()]
+    packages = installed(source.folder, file)
+    return Requirements(file, {package.name: package for package in packages}, tuple(unused))
+
+
+def unread(source: Source) -> str:
+    """What to do about a project without a file of requirements that can be read."""
+    for way in ways_up(source):
+        for name, command in OTHERS.items():
+            if (path := source.folder / way / name).is_file():
+                called = re.search(r"^name:\s*(\S+)", text_of(path), re.MULTILINE)
+                command = command.format(called[1] if called else "base")
+                return (
+                    f"{path} says what the project needs, and is not read: run `{command}` in {path.parent}, and "
+                    "commit requirements.txt."
+                )
+    return (
+        f"There is no uv.lock, poetry.lock, requirements.txt or pyproject.toml in {source.folder}: write down "
+        "what the project needs, or give the file with REQUIREMENTS=... (--requirements)."
+    )
 
 
 def require_file(source: Source, given: str) -> None:
@@ -63,24 +122,59 @@ def ways_up(source: Source) -> list[str]:
 
 
 def files_in(folder: Path, way: str) -> list[str]:
-    return [f"{way}{name}" for name in FILES if (folder / way / name).is_file()]
+    """The files of requirements of a folder; a pyproject.toml may be there for tools alone."""
+    found = [f"{way}{name}" for name in FILES if (folder / way / name).is_file()]
+    return [name for name in found if Path(name).name != "pyproject.toml" or dependencies(toml(folder / name))]
 
 
-def includes(folder: Path, file: str) -> list[Path]:
-    """The files that a file of requirements includes, relative to the folder."""
-    found = re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text_of(folder / file), re.MULTILINE)
-    return [Path(file).parent / name for name in found]
+def toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text_of(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"The project's {path.name} is no TOML: {error}. Correct it, or lock again.") from error
 
 
-def packages(folder: Path, file: str) -> set[str]:
-    """The names of the packages that a file of requirements asks for."""
-    text = text_of(folder / file)
-    for included in includes(folder, file):
-        with contextlib.suppress(OSError):
-            text += "\n" + text_of(folder / included)
-    names = re.findall(r"^([A-Za-z][\w.-]*)", text, re.MULTILINE)
-    names += re.findall(r"^name = \"([\w.-]+)\"", text, re.MULTILINE)
-    names += re.findall(r"[\"']([A-Za-z][\w.-]*)(?:\[[\w, -]*\])?\s*(?:[<>=~!;][^\"']*)?[\"']", text)
-    if re.search(r"\bchannels\[[^\]]*daphne", text):
-        names.append("daphne")
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+def dependencies(project: dict[str, Any]) -> list[str]:
+    """What a pyproject.toml asks for, in the manner of pip; Poetry has names with a version each."""
+    own = project.get("project", {}).get("dependencies", [])
+    poetry = project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    extras = {name: each.get("extras", []) if isinstance(each, dict) else [] for name, each in poetry.items()}
+    return [*own, *(f"{name}[{','.join(extra)}]" for name, extra in extras.items() if name != "python")]
+
+
+def included(folder: Path, file: str, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The files that a file of requirements includes, and those that they do, relative to the folder."""
+    for name in re.findall(r"^(?:-r|--requirement)[ =]*(\S+)", text_of(folder / file), re.MULTILINE):
+        path = Path(file).parent / name
+        if str(path) not in seen and (folder / path).is_file():
+            yield path
+            yield from included(folder, str(path), seen | {str(path)})
+
+
+def installed(folder: Path, file: str) -> list[Package]:
+    """The packages that a file of requirements stands for, as far as it tells."""
+    path = folder / file
+    if path.name == "uv.lock":
+        return locks.uv(toml(path))
+    if path.name == "poetry.lock":
+        return locks.poetry(toml(path))
+    if path.name == "pyproject.toml":
+        return listed(dependencies(toml(path)))
+    texts = [text_of(path), *(text_of(folder / each) for each in included(folder, file))]
+    return listed(line for text in texts for line in text.splitlines())
+
+
+def listed(lines: Iterator[str] | list[str]) -> list[Package]:
+    """The packages of lines that pip takes."""
+    found = []
+    for line in lines:
+        address = "git+" in line.partition("#")[0]
+        egg = re.search(r"#egg=([\w.-]+)", line)
+        match = REQUIREMENT.match(egg[1] if egg else line.strip())
+        if match and (egg or not re.match(r"[\w+.-]+://|git\+", line)):
+            name = normal(match[1])
+            names = [name, *(EXTRAS.get((name, extra.strip()), "") for extra in (match[2] or "").split(","))]
+            found += [Package(each, match[3] or "", each in SOURCES, address) for each in filter(None, names)]
+        elif address:
+            found.append(Package(line.strip(), is_git=True))
+    return found

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
 from init.part import Part
 from init.settings import Settings
@@ -26,7 +30,7 @@ DATABASE_PARTS = {
 }
 BEGIN = r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?"
 DATABASE_NAME = re.compile(f"{BEGIN}({'|'.join(DATABASE_PARTS)})")
-ENGINE_NAME = re.compile(f"{BEGIN}ENGINE")
+ENGINE_NAME = re.compile(f"{BEGIN}(ENGINE)?(?:BACKEND|TYPE|VENDOR)?")
 ENGINES = {"postgis": "django.contrib.gis.db.backends.postgis", "mysql": "django.db.backends.mysql"}
 
 
@@ -50,7 +54,10 @@ def broker(given: str | None, celery: str | None, settings: Settings) -> Part:
 
 
 def database(given: str | None, settings: Settings, project: str) -> Part:
-    reads_url = "DATABASE_URL" in settings.variables or "dj_database_url.config" in settings.text
+    urls = sorted(name for name, variable in settings.variables.items() if variable.kind == "db")
+    reads_url = bool(urls) or "DATABASE_URL" in settings.variables
+    # The role sets DATABASE_URL; where the project has another name for it, that one.
+    named = {} if "DATABASE_URL" in settings.variables else dict.fromkeys(urls[:1], "{{ application_database_url }}")
     parts = [name for name in settings.variables if DATABASE_NAME.fullmatch(name)]
     if given:
         url, secrets = existing("database", given)
@@ -58,35 +65,61 @@ def database(given: str | None, settings: Settings, project: str) -> Part:
         note = "The settings read no DATABASE_URL, which says where DATABASE is: let them read it."
         return Part(
             variables={"application_database_url": url},
-            environment=filled(parts, values, settings, engine=ENGINES.get(given.partition("://")[0])),
+            environment=named | filled(parts, values, settings, engine=ENGINES.get(given.partition("://")[0])),
             secrets=secrets | password,
             notes=[] if reads_url or parts else [note],
         )
-    if other := re.search(r"backends\.(mysql|oracle)", settings.expression("DATABASES")):
-        note = (
-            f"The settings use {other[1]}, and no server for it is made: say where yours is in "
-            "application_environment, or let the settings use PostgreSQL."
-        )
-        return Part(notes=[note])
+    if not reads_url:
+        require_postgresql(settings)
     if reads_url or parts:
         return Part(
             groups=["database"],
             variables={"application_database_url": DATABASE_URL},
-            environment=filled(parts, DATABASE_PARTS, settings),
+            environment=named | filled(parts, DATABASE_PARTS, settings),
         )
     return file_database(settings, project)
 
 
+def require_postgresql(settings: Settings) -> None:
+    """Refuse settings that want another server and nothing else."""
+    written = [entry["ENGINE"] for _, entry in databases(settings) if "ENGINE" in entry]
+    engines = [str(node.value) for node in written if isinstance(node, ast.Constant)]
+    other = next(filter(None, (re.search(r"backends\.(mysql|oracle)|(mssql)", engine) for engine in engines)), None)
+    if other and "DATABASES" not in settings.doubtful and not any("postg" in engine for engine in engines):
+        raise UserError(
+            f"The settings use {other[1] or other[2]} ({settings.place('DATABASES')}), and Slipway makes servers of "
+            "PostgreSQL alone: let the settings read DATABASE_URL, or give the URL of a server that exists with "
+            "DATABASE=... (--database)."
+        )
+
+
+def databases(settings: Settings) -> Iterator[tuple[Path, dict[str, ast.expr]]]:
+    """The databases that DATABASES writes out, each with its file."""
+    if made := settings.assignments.get("DATABASES"):
+        for node in ast.walk(made.value):
+            if isinstance(node, ast.Dict):
+                pairs = zip(node.keys, node.values, strict=True)
+                entry = {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
+                if {"ENGINE", "NAME"} & entry.keys():
+                    yield made.path, entry
+
+
+def is_file(entry: Mapping[str, ast.expr]) -> bool:
+    """Whether a database is a file: its engine says so, or where that is not known, its name."""
+    return "sqlite" in ast.unparse(entry["ENGINE"] if "ENGINE" in entry else entry["NAME"])
+
+
 def file_database(settings: Settings, project: str) -> Part:
-    """A database that is a file, or none that is known."""
-    found = re.search(r"(?:BASE_DIR|ROOT_DIR)\s*/\s*[\"']([\w.-]+\.sqlite3?)[\"']", settings.text)
+    """Databases that are files, or none that is known."""
+    entries = [(path, entry) for path, entry in databases(settings) if "NAME" in entry and is_file(entry)]
+    found = [file for path, entry in entries if (file := settings.inner(settings.path(entry["NAME"], path)))]
     if not found:
         return Part(notes=["The settings name no database that is known: set what they need in application.yml."])
     note = (
-        f"The database is the file {found[1]}: it stays on its host, in /srv/{project}/data. For PostgreSQL, let the "
-        f"settings read DATABASE_URL, remove inventories/{project} and run this again."
+        f"The database is the file {', '.join(found)}: it stays on its host, in /srv/{project}/data. For PostgreSQL, "
+        f"let the settings read DATABASE_URL, remove inventories/{project} and run this again."
     )
-    return Part(variables={"application_persistent_paths": [found[1]]}, notes=[note])
+    return Part(variables={"application_persistent_paths": found}, notes=[note])
 
 
 def filled(
@@ -95,8 +128,15 @@ def filled(
     """The variables that have one part of the database's address each, and that of its engine."""
     environment = {name: values[match[1]] for name in names if (match := DATABASE_NAME.fullmatch(name))}
     engine = engine or "django.db.backends.postgresql"
-    for name in filter(ENGINE_NAME.fullmatch, settings.variables if names else ()):
-        if "postgresql" not in engine or not re.search(rf"{name}[\"'][^)\n]*postg", settings.text):
+    for name, variable in settings.variables.items() if names else ():
+        if not (kind := ENGINE_NAME.fullmatch(name)):
+            continue
+        words = settings.reader.compared.get(name, set())
+        if "postg" in engine and (chosen := [word for word in sorted(words) if re.match("postg|pgsql", word)]):
+            environment[name] = chosen[0]
+        elif not kind[1] and "backends" not in str(variable.default):
+            continue
+        elif "postgresql" not in engine or not re.search(rf"{name}[\"'][^)\n]*postg", settings.text):
             environment[name] = engine
     return environment
 

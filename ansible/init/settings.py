@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.inventory import rules
 
-from init.code import file_of, parse, sources, text_of
+from init.code import file_of, modules, parse, text_of
 from init.options import ask
 from init.paths import Assignment, evaluate
+from init.variables import Read, Reader, branches
 
 PRODUCTION = ("production", "prod", "live", "deploy")
-ENVIRONMENTS = ("os.environ", "environ", "env")
 
 
 class Variable(NamedTuple):
@@ -24,6 +26,8 @@ class Variable(NamedTuple):
 
     required: bool
     place: str
+    default: object = None
+    kind: str = ""
 
 
 def find_settings(given: str | None, folder: Path) -> str:
@@ -33,6 +37,11 @@ def find_settings(given: str | None, folder: Path) -> str:
     name = name or named_settings(folder / "manage.py")
     name = name or ask("The settings module (such as config.settings.production)", "settings")
     if not file_of(name, folder):
+        if inner := next((path for path in sorted(folder.iterdir()) if path.is_dir() and file_of(name, path)), None):
+            raise UserError(
+                f"The project's modules lie in {inner}, and manage.py beside that folder, where a server does not find "
+                f"them: run `git mv manage.py {inner.name}/` in {folder}, and commit that."
+            )
         raise UserError(f"There is no settings module {name} in {folder}: give another SETTINGS=....")
     return name
 
@@ -51,7 +60,7 @@ def is_settings(path: Path | None) -> bool:
 
 def candidates(folder: Path) -> list[str]:
     """The modules that may be the settings, the best one first."""
-    entries = [path for path in sources(folder) if path.name in ("wsgi.py", "asgi.py")]
+    entries = sorted([*modules(folder, "wsgi"), *modules(folder, "asgi")])
     every = [named_settings(path) for path in (*entries, folder / "manage.py")]
     named = {name: path for name in every if name and (path := file_of(name, folder))}
     packages = {name if path.name == "__init__.py" else name.rpartition(".")[0] for name, path in named.items()}
@@ -68,10 +77,15 @@ class Settings:
     def __init__(self, module: str, folder: Path) -> None:
         self.module, self.folder = module, folder
         self.files: list[Path] = []
+        self.reader = Reader()
         self.assignments: dict[str, Assignment] = {}
+        # Those that only a condition sets.
+        self.doubtful: set[str] = set()
         self.variables: dict[str, Variable] = {}
         self.visit(module)
         self.text = "\n".join(map(text_of, self.files))
+        for name in self.reader.given & set(self.variables):
+            self.variables[name] = self.variables[name]._replace(required=False)
 
     def visit(self, module: str) -> None:
         path = file_of(module, self.folder)
@@ -82,16 +96,41 @@ class Settings:
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         for imported in star_imports(tree, package):
             self.visit(imported)
-        for statement in (each for each in tree.body if isinstance(each, ast.Assign)):
-            for target in (each for each in statement.targets if isinstance(each, ast.Name)):
-                self.assignments[target.id] = Assignment(statement.value, path, statement.lineno)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Subscript | ast.Call) and (found := environment_name(node)):
-                self.note(*found, f"{path.relative_to(self.folder)}:{node.lineno}")
+        for imported in named_imports(tree, package):
+            if helpers := file_of(imported, self.folder):
+                self.reader.learn(parse(helpers))
+        self.reader.learn(tree)
+        self.assign(tree, path, surely=True)
+        for read in self.reader.reads(tree):
+            self.note(read, f"{path.relative_to(self.folder)}:{read.line}")
 
-    def note(self, name: str, required: bool, place: str) -> None:
-        known = self.variables.get(name)
-        self.variables[name] = Variable(required or bool(known and known.required), known.place if known else place)
+    def assign(self, node: ast.AST, path: Path, surely: bool) -> None:
+        """Know what names are set to; what a condition sets counts where nothing else does."""
+        made: list[tuple[str, ast.expr]] = []
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                made = [(target.id, value) for target in targets if isinstance(target, ast.Name)]
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                made = [(name, value)]
+            case ast.FunctionDef(name=name, args=arguments, body=[*_, ast.Return(value=ast.expr() as value)]):
+                made = [(name, ast.Lambda(arguments, value))]
+            case ast.Module() | ast.If() | ast.Try() | ast.With() | ast.ExceptHandler():
+                for part, always in branches(node):
+                    self.assign(part, path, surely and always)
+        for name, value in made:
+            if surely or name not in self.assignments:
+                (self.doubtful.discard if surely else self.doubtful.add)(name)
+                self.assignments[name] = Assignment(value, path, getattr(node, "lineno", 0))
+
+    def note(self, read: Read, place: str) -> None:
+        known = self.variables.get(read.name)
+        required = read.required or bool(known and known.required)
+        default = None
+        with contextlib.suppress(ValueError):
+            default = ast.literal_eval(read.default) if read.default else None
+        self.variables[read.name] = Variable(
+            required, known.place if known else place, default, read.kind or (known.kind if known else "")
+        )
 
     def place(self, name: str) -> str:
         _, path, line = self.assignments[name]
@@ -108,43 +147,42 @@ class Settings:
         return ast.unparse(self.assignments[name].value) if name in self.assignments else ""
 
     def path_of(self, name: str) -> Path | None:
-        """A setting that is an absolute path, or None."""
+        """A setting that is a path, or None."""
         if not (assignment := self.assignments.get(name)):
             return None
-        found = evaluate(assignment.value, assignment.path, self.assignments)
-        return Path(found) if isinstance(found, str | Path) and Path(found).is_absolute() else None
+        return self.path(assignment.value, assignment.path)
+
+    def path(self, value: ast.expr, file: Path) -> Path | None:
+        """What an expression of a file makes a path; a relative one is so to the project's folder, where it runs."""
+        found = evaluate(value, file, self.assignments)
+        return Path(os.path.normpath(self.folder / found)) if isinstance(found, str | Path) and str(found) else None
 
     def folder_of(self, name: str) -> str | None:
         """A setting that is a path in the project's folder, relative to that, or None."""
-        path = self.path_of(name)
-        return str(path.relative_to(self.folder)) if path and path.is_relative_to(self.folder) else None
+        return self.inner(self.path_of(name))
+
+    def inner(self, path: Path | None) -> str | None:
+        """A path in the project's folder as the inventory has it, or None."""
+        inside = path and path != self.folder and path.is_relative_to(self.folder)
+        name = str(path.relative_to(self.folder)) if path and inside else ""
+        return name if name and rules.is_inner_path(name) else None
 
 
 def star_imports(tree: ast.Module, package: str) -> Iterator[str]:
     """The modules from which a module of a package takes all names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            parts = package.split(".")
-            above = parts[: len(parts) - (node.level - 1)] if node.level else []
-            yield ".".join([*above, *([node.module] if node.module else [])])
+            yield origin(node, package)
 
 
-def environment_name(node: ast.Subscript | ast.Call) -> tuple[str, bool] | None:
-    """The variable that an expression reads from the environment and whether it must be there, or None."""
-    name: ast.expr | None
-    if isinstance(node, ast.Subscript):
-        if ast.unparse(node.value) not in ENVIRONMENTS:
-            return None
-        name, required = node.slice, True
-    else:
-        function = ast.unparse(node.func)
-        usual = function in ("os.environ.get", "environ.get", "os.getenv", "getenv")
-        # django-environ and decouple, where a variable without a default must be there.
-        if not usual and not re.fullmatch(r"(env|config|decouple\.config)(\.\w+)?", function):
-            return None
-        name = node.args[0] if node.args else ast.Constant("DATABASE_URL") if function == "env.db" else None
-        given = len(node.args) > 1 or any(word.arg == "default" for word in node.keywords)
-        required = not usual and not given
-    if isinstance(name, ast.Constant) and isinstance(name.value, str) and re.fullmatch(r"[A-Z][A-Z0-9_]*", name.value):
-        return name.value, required
-    return None
+def origin(node: ast.ImportFrom, package: str) -> str:
+    parts = package.split(".")
+    above = parts[: len(parts) - (node.level - 1)] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def named_imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """The modules from which a module of a package takes something by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield origin(node, package)

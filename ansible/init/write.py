@@ -50,7 +50,7 @@ def files(inventory: Inventory) -> dict[str, str]:
 
 
 def hosts(inventory: Inventory) -> str:
-    groups = [f"{group}: {{children: {{single: }}}}" for group in inventory.part.groups]
+    groups = [f"{group}: {{children: {{single: }}}}" for group in dict.fromkeys(inventory.part.groups)]
     return "\n".join(["---", "single:", "  hosts:", f"    {inventory.options.host}:", *groups, ""])
 
 

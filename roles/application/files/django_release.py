@@ -100,6 +100,35 @@ def require_settings() -> None:
                 f"The database {alias} is the file {name}, in a folder that each release replaces: keep it with "
                 f"`application_persistent_paths: [{Path(name).name}]` if it lies in the project, or below {root}/data."
             )
+    require_media(root)
+
+
+def require_media(root: str) -> None:
+    """Refuse a folder of uploads that no process may write, where the first upload would fail."""
+    from django.conf import settings
+    from django.core.files.storage import FileSystemStorage
+    from django.utils.module_loading import import_string
+
+    # Django had DEFAULT_FILE_STORAGE before 4.2. A storage of another kind keeps uploads elsewhere.
+    named = settings.STORAGES.get("default", {}) if hasattr(settings, "STORAGES") else {}
+    storage = named.get("BACKEND") or getattr(settings, "DEFAULT_FILE_STORAGE", "")
+    if not settings.MEDIA_ROOT or not storage or not issubclass(import_string(storage), FileSystemStorage):
+        return
+    media, release = Path(settings.MEDIA_ROOT).resolve(), Path.cwd().resolve()
+    if media.is_relative_to(f"{root}/media") or (outlives_releases(media, root) and is_writable(media)):
+        return
+    is_inner = release in media.parents
+    wanted = f"`application_media_folder: {media.relative_to(release) if is_inner else 'media'}`"
+    raise Refused(
+        f"MEDIA_ROOT is {settings.MEDIA_ROOT}, which no process may write, so that every upload fails: keep it with "
+        f"{wanted}{'' if is_inner else ', and let MEDIA_ROOT be the folder media of the project'}."
+    )
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user may write into a folder, or make it."""
+    nearest = next(each for each in (path, *path.parents) if os.path.exists(each))
+    return os.access(nearest, os.W_OK)
 
 
 def outlives_releases(path: Path, root: str) -> bool:

@@ -21,6 +21,8 @@ CONVENTIONS = {
     "application_requirements_file": rules.REQUIREMENTS,
     "application_python": rules.PYTHON,
     "application_python_mirror": rules.MIRROR,
+    "application_packages": rules.PACKAGES,
+    "application_python_packages": rules.PYTHON_PACKAGES,
     "application_persistent_paths": rules.INNER_PATHS,
     "application_static_folder": rules.INNER_PATH,
     "application_media_folder": rules.INNER_PATH_OR_NONE,

@@ -105,6 +105,12 @@ def is_absolute_path(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"/[^\0\n]*", value))
 
 
+def is_python_package(value: object) -> bool:
+    """A requirement as pip takes it; no option, and no file."""
+    name, version = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?(\[[\w.-]+(, *[\w.-]+)*\])?", r"(===?|~=|!=|[<>]=?) *[\w.*+!-]+"
+    return isinstance(value, str) and bool(re.fullmatch(rf"{name} *({version}( *, *{version})*|@ *\S+://\S+)?", value))
+
+
 NAME = Rule(
     is_name,
     "it must be a short name of lower-case letters, digits and hyphens that no user or unit of the system has",
@@ -151,6 +157,16 @@ MIRROR = Rule(
     lambda value: bool(re.fullmatch(r"|(https?://|file:///)\S+", value)),
     "it must be an address that begins with https://, http:// or file:///",
     "https://mirror.example.org/python-build-standalone",
+)
+PACKAGES = Rule(
+    lambda value: all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(:\w+)?(=\S+)?", str(name)) for name in value),
+    "each must be the name of one package of the distribution",
+    ["gdal-bin", "libpq-dev"],
+)
+PYTHON_PACKAGES = Rule(
+    lambda value: all(map(is_python_package, value)),
+    "each must be a Python package as pip takes it, with or without a version",
+    ["gunicorn==23.0.0", "psycopg[binary]>=3.2"],
 )
 INNER_PATH = Rule(is_inner_path, "it must be a path in the project's folder", "staticfiles")
 INNER_PATH_OR_NONE = Rule(lambda value: value == "" or is_inner_path(value), INNER_PATH.words, "media")

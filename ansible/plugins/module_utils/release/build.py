@@ -134,7 +134,7 @@ def preview(host: Host, request: Request) -> Json:
         if not is_built:
             code = f"{folder}/code"
             host.builds.unpack(request.archive, code)
-        venv = host.builds.venvs.ready(code, project.requirements_file)
+        venv = host.builds.venvs.ready(code, project.requirements_file, project.python_packages)
         # Without its own packages, those of the release that serves have to do.
         usable = venv or os.path.realpath(f"{current}/release/.venv")
         done = host.django.plan(code, usable, os.path.realpath(f"{current}/environment"))

@@ -108,7 +108,7 @@ class Builds:
         if kinds.kind(requirements_file) == "poetry":
             tools.equip("poetry", request.poetry_requirements)
         python = self.pythons.provide(tools)
-        requirements, warnings = kinds.resolve(tools, folder, requirements_file, python)
+        requirements, warnings = kinds.resolve(tools, folder, requirements_file, python, self.project.python_packages)
         venv = self.venvs.install(tools, requirements, python)
         require_commands(folder, venv, requirements_file, self.project.commands)
         os.symlink(venv, os.path.join(folder, ".venv"))

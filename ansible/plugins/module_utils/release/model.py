@@ -13,8 +13,8 @@ Path = Annotated[str, {"type": "path"}]
 STEPS = ("read", "begin", "build", "migrate", "commands", "switch", "watch", "reverse", "finish", "abort", "unlock")
 # What decides, beside its source, what a release is; its name does not tell.
 SHAPE = (
-    *("source_folder", "requirements_file", "python", "static_folder", "media_folder", "persistent_paths", "files"),
-    "build_commands",
+    *("source_folder", "requirements_file", "python_packages", "python", "static_folder", "media_folder"),
+    *("persistent_paths", "files", "build_commands"),
 )
 
 
@@ -31,6 +31,7 @@ class Project:
     source_folder: Annotated[str, "Folder of the source that the release is made of."]
     requirements_file: Annotated[str, "Of any kind, relative to the project's folder."]
     packages: Annotated[list[str], "Packages of the distribution that it needs."]
+    python_packages: Annotated[list[str], "Requirements of packages that the file does not name."]
     python: Annotated[str, "Version that uv brings, or path of an interpreter; empty for the host's."]
     python_mirror: Annotated[str, "Where uv gets Pythons from; empty for where they are published."]
     static_folder: Annotated[str, "STATIC_ROOT, relative to the release."]

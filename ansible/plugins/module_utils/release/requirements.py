@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import native
+from ansible_collections.slipway.host.plugins.module_utils.release.native import normal
 
 if TYPE_CHECKING:
     from ansible_collections.slipway.host.plugins.module_utils.release.venvs import Tools
@@ -18,11 +21,14 @@ LISTED = ".requirements.txt"
 ABOVE = ".requirements"
 KINDS = {"uv.lock": "uv", "poetry.lock": "poetry", "pyproject.toml": "pyproject"}
 # What uv says of a package that comes as source, and what compilers and their helpers say that is not there.
-COMPILED = re.compile(r"Failed to build `([^`]+)`")
+COMPILED = re.compile(r"Failed to (?:download and )?build `([^`]+)`")
 MISSING = re.compile(
     r"fatal error: (\S+): No such file|No such file or directory: '([\w+-]+)'|(\S+): (?:command )?not found"
     r"|(\S+) executable not found|cannot find -l([\w+-]+)"
 )
+# The name of a package in a list, and its version, perhaps with the condition for which that is.
+PINNED = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?(==[^\s;]+(?: *;[^\\\n]*?)?)(?: +--hash=.*)?\s*\\?$", re.MULTILINE)
+THEN = "and run ansible/site.yml (`make provision`)"
 PLAIN = ("--no-header", "--no-annotate")
 
 
@@ -48,18 +54,27 @@ def has_hashes(path: str) -> bool:
     return "--hash=" in text and " @ " not in text and not re.search(r"^(-e|--editable|\.|/)", text, re.MULTILINE)
 
 
-def ready_list(folder: str, requirements_file: str) -> str | None:
+def ready_list(folder: str, requirements_file: str, added: list[str]) -> str | None:
     """The list of a project's folder, where none has to be made; else None."""
     own = path_in(folder, requirements_file)
-    if kind(own) == "list" and os.path.isfile(own) and has_hashes(own):
+    if not added and kind(own) == "list" and os.path.isfile(own) and has_hashes(own):
         return own
-    listed = os.path.join(folder, LISTED)
-    return listed if os.path.exists(listed) else None
+    places = dict.fromkeys((folder, os.path.dirname(own)))
+    return next(filter(os.path.exists, (os.path.join(place, LISTED) for place in places)), None)
 
 
-def resolve(tools: Tools, folder: str, requirements_file: str, python: str) -> tuple[str, list[str]]:
+def resolve(tools: Tools, folder: str, requirements_file: str, python: str, added: list[str]) -> tuple[str, list[str]]:
+    """The list that a requirements file and what the inventory adds stand for, and warnings about it."""
+    listed, warnings = resolve_file(tools, folder, requirements_file, python)
+    if not added:
+        return listed, warnings
+    whole, warning = add(tools, listed, python, added)
+    return whole, warnings + warning
+
+
+def resolve_file(tools: Tools, folder: str, requirements_file: str, python: str) -> tuple[str, list[str]]:
     """The list that a requirements file stands for, and warnings about it."""
-    if ready := ready_list(folder, requirements_file):
+    if ready := ready_list(folder, requirements_file, []):
         return ready, []
     where, name = os.path.split(path_in(folder, requirements_file))
     listed = os.path.join(folder, LISTED)
@@ -88,6 +103,47 @@ def resolve(tools: Tools, folder: str, requirements_file: str, python: str) -> t
     return listed, [warning] if loose else []
 
 
+def add(tools: Tools, listed: str, python: str, added: list[str]) -> tuple[str, list[str]]:
+    """A list with more packages, which take the versions that it has and do not change them; and a warning."""
+    text = read(listed)
+    # The packages come from where the list says.
+    places = re.findall(r"^(?:--(?:extra-)?index-url|--find-links|-[if])\b.*", text, re.MULTILINE)
+    limits = [name + version.rstrip() for name, version in PINNED.findall(text)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, lines in (("added.in", [*places, *added]), ("limits.txt", limits)):
+            with open(os.path.join(scratch, name), "w") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        hashes = ["--generate-hashes"] if has_hashes(listed) else []
+        files = (f"--constraint={scratch}/limits.txt", f"--output-file={scratch}/added.txt", f"{scratch}/added.in")
+        failed, output = tools.uv(
+            "pip", "compile", f"--python={python}", *PLAIN, *hashes, *files, cwd=os.path.dirname(listed)
+        )
+        if failed:
+            raise UserError(
+                f"application_python_packages does not resolve: {reason(output)}", output.splitlines()[-20:]
+            )
+        found = read(f"{scratch}/added.txt")
+    known = pins(listed)
+    entries = [each for each in re.split(r"\n(?=\S)", found) if normal(re.split("[=@ ]", each)[0]) not in known]
+    # Paths in a list are relative to it.
+    whole = os.path.join(os.path.dirname(listed), LISTED)
+    with open(whole, "w") as file:
+        file.write("\n".join([text.rstrip("\n"), *(entry.rstrip("\n") for entry in entries), ""]))
+    exact = pinned([each.split()[0] for each in entries], added)
+    warning = (
+        "application_python_packages leaves open which version is installed, so that two builds can differ: write "
+        f"{', '.join(exact)}."
+    )
+    return whole, [warning] if exact else []
+
+
+def pinned(entries: list[str], added: list[str]) -> list[str]:
+    """Those of the added packages that have no version, with the one that they got."""
+    versions = {normal(name): version for name, _, version in (each.partition("==") for each in entries)}
+    loose = [re.split(r"[<>=!~; ]", each)[0] for each in added if not re.search("==|@", each)]
+    return [f"{each}=={versions[name]}" for each in loose if (name := normal(each.split("[")[0])) in versions]
+
+
 def pins(path: str) -> set[str]:
     """The packages that a list, or a list that it includes, names with their versions."""
     text = read(path)
@@ -103,21 +159,20 @@ def unpinned(source: str, listed: str) -> list[str]:
     return sorted(pins(listed) - (pins(source) if kind(source) == "list" else set()))
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def reason(output: str) -> str:
     """Why uv or Poetry failed; where a package had to be compiled, what was not there and where to name that."""
     if not (compiled := COMPILED.search(output)):
         return said(output)
     found = MISSING.search(output)
-    lacks = f"lacks {next(filter(None, found.groups()))}" if found else f"fails: {said(output, 2).rstrip('.')}"
-    return (
-        f"{compiled[1]} has to be compiled on the host, which {lacks}. Add the Debian packages that it needs to "
-        "application_packages, such as build-essential, python3-dev and the -dev package of a library, and run "
-        "ansible/site.yml (`make provision`)."
-    )
+    name = re.split(r"[=@ ]", compiled[1])[0]
+    missing = next(filter(None, found.groups())) if found else ""
+    if missing.lower() == "git":
+        return f"{name} is fetched with git, which the host lacks: add git to application_packages, {THEN}."
+    lacks = f"lacks {missing}" if missing else f"fails: {said(output, 2).rstrip('.')}"
+    packages = ", ".join(sorted({*native.to_compile(name), *native.to_find(missing)}))
+    more = "" if native.is_known(name) else " and the -dev package of each library that it needs"
+    where = f"{compiled[1]} has to be compiled on the host, which {lacks}"
+    return f"{where}. Add {packages}{more} to application_packages, {THEN}."
 
 
 def said(output: str, count: int = 12) -> str:

@@ -78,9 +78,9 @@ class Venvs:
     def is_complete(self, path: str) -> bool:
         return os.path.exists(os.path.join(path, ".complete"))
 
-    def ready(self, folder: str, requirements_file: str) -> str | None:
+    def ready(self, folder: str, requirements_file: str, added: list[str]) -> str | None:
         """The virtual environment that unpacked files need, where it is there already."""
-        requirements, python = kinds.ready_list(folder, requirements_file), self.pythons.present()
+        requirements, python = kinds.ready_list(folder, requirements_file, added), self.pythons.present()
         path = self.path(requirements, python) if requirements and python else None
         return path if path and self.is_complete(path) else None
 
@@ -133,5 +133,5 @@ def require_commands(folder: str, venv: str, requirements_file: str, commands: l
             if not (os.path.exists(os.path.join(folder, word)) or shutil.which(word, path=path)):
                 raise UserError(
                     f"The command `{command}` needs {word}, which neither the project nor the host has: add it to "
-                    f"{requirements_file}, or change application_processes."
+                    f"{requirements_file} or to application_python_packages, or change application_processes."
                 )

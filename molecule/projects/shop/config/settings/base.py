@@ -38,8 +38,9 @@ MIDDLEWARE = [
 STATIC_ROOT = str(BASE_DIR / "staticfiles")
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [str(APPS_DIR / "static")]
-MEDIA_ROOT = str(APPS_DIR / "media")
-MEDIA_URL = "/media/"
+if not env.bool("DJANGO_MEDIA_ELSEWHERE", default=False):
+    MEDIA_ROOT = str(APPS_DIR / "media")
+    MEDIA_URL = "/media/"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -1,3 +1,4 @@
+import magic
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.http import HttpResponse
@@ -17,4 +18,4 @@ def home(request):
 def keep(request):
     """What a visitor sends, under the name that the visitor chose."""
     name = default_storage.save(f"files/{request.GET['name']}", ContentFile(request.body))
-    return HttpResponse(default_storage.url(name))
+    return HttpResponse(default_storage.url(name), headers={"X-Kind": magic.from_buffer(request.body, mime=True)})
