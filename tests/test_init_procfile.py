@@ -87,11 +87,12 @@ def test_the_entry_of_the_procfile_is_taken_and_its_command_shown(tmp_path: Path
     assert "  web           gunicorn shop.serve:app --timeout 90" in told
 
 
-def test_what_a_release_does_beside_the_usual_is_told(tmp_path: Path) -> None:
+def test_what_a_release_does_beside_the_usual_is_written(tmp_path: Path) -> None:
     release = "release: python manage.py migrate --noinput && python manage.py createcachetable"
     project(tmp_path, release, scripts={"postdeploy": "python manage.py loaddata first"})
     told = init(tmp_path)
-    assert "The release of the Procfile runs `python manage.py createcachetable` too: add that to" in told
+    written_ones = (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
+    assert 'application_release_commands: ["python manage.py createcachetable"]\n' in written_ones
     assert "app.json runs `python manage.py loaddata first` once: type it on the host" in told
 
 
@@ -100,7 +101,9 @@ def test_what_a_release_does_beside_the_usual_is_told(tmp_path: Path) -> None:
 )
 def test_a_usual_release_needs_no_word(tmp_path: Path, release: str) -> None:
     project(tmp_path, release)
-    assert "runs `" not in init(tmp_path)
+    init(tmp_path)
+    written_ones = (tmp_path / "inventories/shop/group_vars/all/application.yml").read_text()
+    assert "application_release_commands" not in written_ones
 
 
 @pytest.mark.parametrize(

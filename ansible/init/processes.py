@@ -147,8 +147,9 @@ def beat(start: str, settings: Settings, procfile: Procfile) -> str | None:
 
 
 def others(procfile: Procfile, taken: Collection[str]) -> Part:
-    """The processes of a Procfile beside those that are `taken`; and how it runs these."""
-    part = Part(notes=[*procfile.notes])
+    """The processes of a Procfile beside those that are `taken`, how it runs these, and what it does at a release."""
+    release = {"application_release_commands": procfile.release} if procfile.release else {}
+    part = Part(variables=release, notes=[*procfile.notes])
     known = {"web", *procfile.of("celery", "worker"), *procfile.of("celery", "beat")}
     theirs = [f"  {name:<13} {command}" for name, command in procfile.commands.items() if name in known]
     if theirs:

@@ -31,10 +31,12 @@ BARE = {"-B", "--beat", "-D", "--detach"}
 
 @dataclass(frozen=True)
 class Procfile:
-    """The commands by the name of their process, how many of each run, and what is told about the rest."""
+    """The commands by the name of their process, how many of each run, what runs at each release, and what is told
+    about the rest."""
 
     commands: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    release: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def why_not(self, name: str) -> str | None:
@@ -57,13 +59,11 @@ def read_procfile(source: Source) -> Procfile:
     formation = app.get("formation") or {}
     sizes = {name: each.get("quantity") for name, each in formation.items() if isinstance(each, dict)}
     counts = {name: size for name, size in sizes.items() if isinstance(size, int)}
-    scripts = [
-        ("Procfile", commands.pop("release", "")),
-        ("app.json", (app.get("scripts") or {}).get("postdeploy", "")),
-    ]
-    return Procfile(
-        commands, counts, [note for file, text in scripts for note in other_steps(file, plain(text, source.inner))]
-    )
+    release = steps(plain(commands.pop("release", ""), source.inner))
+    once = steps(plain((app.get("scripts") or {}).get("postdeploy", ""), source.inner))
+    said = ", ".join(f"`{step}`" for step in once)
+    note = f"app.json runs {said} once: type it on the host after the first deploy, as NAME-manage COMMAND."
+    return Procfile(commands, counts, release, [note] if once else [])
 
 
 def read(source: Source, name: str) -> str:
@@ -79,15 +79,9 @@ def manifest(source: Source) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def other_steps(file: str, text: str) -> list[str]:
+def steps(text: str) -> list[str]:
     """What a project does at each release, or once, beside what all releases do."""
-    steps = [step.strip() for step in re.split(r"&&|;", text) if step.strip() and not USUAL.search(step)]
-    said = ", ".join(f"`{step}`" for step in steps)
-    if not steps:
-        return []
-    if file == "app.json":
-        return [f"app.json runs {said} once: type it on the host after the first deploy, as NAME-manage COMMAND."]
-    return [f"The release of the Procfile runs {said} too: add that to application_release_commands."]
+    return [step.strip() for step in re.split(r"&&|;", text) if step.strip() and not USUAL.search(step)]
 
 
 def plain(command: str, inner: str) -> str:
