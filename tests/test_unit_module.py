@@ -144,6 +144,7 @@ def test_a_unit_that_should_run_is_enabled_and_started(properties: dict[str, str
 def test_a_unit_that_should_not_run_is_disabled_and_stopped() -> None:
     assert verbs("stopped") == ["disable", "stop"]
     assert verbs("stopped", ActiveState="inactive", UnitFileState="disabled") == []
+    assert verbs("stopped", ActiveState="failed", UnitFileState="disabled") == ["reset-failed"]
 
 
 def test_an_unchanged_unit_is_only_told_of_new_files(file: File) -> None:

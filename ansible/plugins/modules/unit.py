@@ -102,6 +102,8 @@ def stopping(unit: Properties, active: bool) -> list[str]:
         verbs.append("disable")
     if active:
         verbs.append("stop")
+    elif unit["ActiveState"] == "failed":
+        verbs.append("reset-failed")
     return verbs
 
 
@@ -134,6 +136,9 @@ def carry_out(module: AnsibleModule, name: str, verbs: list[str]) -> None:
             module.fail_json(
                 msg=f"`systemctl {verb} {name}` failed: {done.stderr.strip()}", journal=journal(name, started)
             )
+    if "stop" in verbs:
+        # How it ended is no failure of the host; one that ended well may be forgotten by now.
+        systemctl("reset-failed", name)
 
 
 def main() -> None:
