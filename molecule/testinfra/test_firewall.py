@@ -1,10 +1,11 @@
 import json
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import inventory
 import pytest
-from support import play
+from support import eventually, play
 from testinfra.host import Host
 
 pytestmark = pytest.mark.units("nftables", "fail2ban")
@@ -112,6 +113,45 @@ def test_the_firewall_returns_after_a_boot(host: Host, unit: str) -> None:
 
 def test_the_ban_list_watches_ssh(host: Host) -> None:
     assert "Status for the jail: sshd" in host.check_output("fail2ban-client status sshd")
+
+
+# Two networks behind this host, and a program that forwards between them, as for containers.
+FORWARDS = """
+set -e
+for number in 1 2; do
+    ip netns add part$number
+    ip link add part$number type veth peer name inner netns part$number
+    ip address add 198.51.100.$((number * 4 + 1))/30 dev part$number
+    ip link set part$number up
+    ip -n part$number address add 198.51.100.$((number * 4 + 2))/30 dev inner
+    ip -n part$number link set inner up
+    ip -n part$number route add default via 198.51.100.$((number * 4 + 1))
+done
+nft 'table ip other { chain forward { type filter hook forward priority filter; policy accept; }; }'
+echo 1 > /proc/sys/net/ipv4/ip_forward
+systemd-run --quiet --collect --unit=slipway-test-listener ip netns exec part2 /usr/bin/python3 -m http.server 80
+"""
+FORWARDED = "ip netns exec part1 timeout 2 bash -c ': </dev/tcp/198.51.100.10/80'"
+
+
+@pytest.fixture
+def forwards(host: Host) -> Iterator[None]:
+    before = host.check_output("cat /proc/sys/net/ipv4/ip_forward")
+    try:
+        host.check_output(FORWARDS)
+        yield
+    finally:
+        host.run("systemctl stop slipway-test-listener; nft delete table ip other")
+        host.run(f"ip netns del part1; ip netns del part2; echo {before} > /proc/sys/net/ipv4/ip_forward")
+
+
+@pytest.mark.once
+@pytest.mark.destructive
+def test_what_others_forward_passes(host: Host, forwards: None) -> None:
+    """Networks of containers, virtual machines and VPNs are the affair of who made them."""
+    assert eventually(lambda: host.run(FORWARDED).rc == 0, seconds=10)
+    host.check_output("nft add rule ip other forward drop")
+    assert host.run(FORWARDED).rc != 0
 
 
 @pytest.mark.destructive
