@@ -23,6 +23,7 @@ HOSTILE = {
     "GIT_DIR": "/no/such/folder",
     "GIT_OBJECT_DIRECTORY": "/no/such/folder",
     "LC_ALL": "POSIX",
+    "PIP_TARGET": "/no/such/folder",
     "PYTHONHOME": "/no/such/folder",
     "PYTHONIOENCODING": "ascii",
     "PYTHONPATH": "/no/such/folder",
