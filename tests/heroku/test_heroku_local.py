@@ -368,7 +368,8 @@ def test_a_task_that_ends_in_time_ends_once(released: App, dynos: dict[str, Dyno
         assert not ending.done()
         task_under_way.close()
         assert ending.result() < SECONDS_TO_END
-    assert released.broker.queues()["default"] == 0
+    # The broker may count what the worker said last a moment later. A task that went back would stay.
+    eventually(lambda: released.broker.queues()["default"] == 0, seconds=10)
 
 
 def test_a_task_that_is_too_slow_goes_back_to_the_queue(
