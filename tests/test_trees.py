@@ -108,8 +108,8 @@ def test_what_archives_are_to_ignore_comes_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "target", "is_named"),
     [
-        ("shared", "../shared", True),
-        ("templates/base.html", "../../shared/base.html", True),
+        ("common", "../common", True),
+        ("templates/base.html", "../../common/base.html", True),
         ("uploads", "/srv/uploads", True),
         ("templates/base.html", "../manage.py", False),
         ("start", "./manage.py", False),
@@ -119,7 +119,7 @@ def test_what_archives_are_to_ignore_comes_along(tmp_path: Path) -> None:
 )
 def test_a_link_out_of_the_project_is_named(tmp_path: Path, name: str, target: str, is_named: bool) -> None:
     """It led nowhere in a release, and nothing said so."""
-    checkout = repository(tmp_path / "checkout", app__manage_DOT_py="", shared__base_DOT_html="")
+    checkout = repository(tmp_path / "checkout", app__manage_DOT_py="", common__base_DOT_html="")
     (checkout / "app" / name).parent.mkdir(exist_ok=True)
     (checkout / "app" / name).symlink_to(target)
     git(checkout, "add", ".")

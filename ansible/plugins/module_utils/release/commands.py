@@ -25,7 +25,8 @@ def run(host: Host, request: Request, variable: str, commands: list[str], *prope
         systemd.stop([unit])
         folder = host.builds.path(attempt["release"])
         limits = [f"RuntimeMaxSec={seconds}", "CPUWeight=20", "Nice=10", *properties]
-        variables = {"PATH": f"{folder}/.venv/bin:/usr/bin:/bin", "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}  # noqa: S108 - its own
+        home = "/tmp"  # noqa: S108 - the sandbox has a /tmp of its own
+        variables = {"PATH": f"{folder}/.venv/bin:/usr/bin:/bin", "HOME": home, "PYTHONUNBUFFERED": "1"}
         options = [f"--unit={unit}", *(f"--setenv={name}={value}" for name, value in variables.items())]
         # systemd would put in variables by itself, and otherwise than a shell.
         shell = [*options, "/bin/sh", "-c", command.replace("$", "$$")]

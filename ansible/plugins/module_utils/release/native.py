@@ -92,7 +92,7 @@ def to_find(missing: str) -> tuple[str, ...]:
 
 def needs(packages: Iterable[str], sources: Iterable[str]) -> list[str]:
     """The Debian packages that Python packages need, of which some come as source."""
-    built = [package for name in sources if normal(name) in {*SOURCES, *WHEELS} for package in to_compile(name)]
+    built = [package for name in sources if is_known(name) for package in to_compile(name)]
     names = set(map(normal, packages))
     run = [package for name in names for package in RUNNING.get(name, ())]
     # psycopg alone loads the library that its two other forms bring along.
