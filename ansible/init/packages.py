@@ -8,8 +8,9 @@ from pathlib import Path
 from ansible_collections.slipway.host.plugins.module_utils.release import native
 from ansible_collections.slipway.host.plugins.plugin_utils import pythons
 
+from init.code import text_of
 from init.part import Part
-from init.requirements import Requirements, toml
+from init.requirements import Requirements
 from init.settings import Settings
 
 DRIVERS = {"psycopg", "psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary", "psycopg2cffi"}
@@ -42,20 +43,17 @@ def added(package: str, why: str, requirements: Requirements) -> Part:
 
 def python(folder: Path, requirements: Requirements) -> Part:
     """Which systems have no Python that the project is made for."""
-    first = Path(requirements.file)
     notes = []
-    for path in dict.fromkeys((first, first.parent / pythons.PROJECT, Path(pythons.PROJECT))):
-        if path.name not in pythons.PLACES or not (folder / path).is_file():
-            continue
-        content = toml(folder / path)
-        places = (pythons.value(content, place) for place in pythons.PLACES[path.name])
-        if said := next(filter(None, places), None):
-            pythons.specifiers(path.name, said)
-            fit = [name for minor, name in pythons.DISTRIBUTIONS.items() if pythons.fits(minor, said)]
-            have = f"which of the systems for hosts {' and '.join(fit)} {'has' if len(fit) == 1 else 'have'}"
-            note = (
-                f"{path} asks for Python {said}, {have if fit else 'which none of the systems for hosts has'}: take "
-                "such a host, or name the Python in application_python."
-            )
-            notes += [note] if len(fit) < len(pythons.DISTRIBUTIONS) else []
+    for path, said in pythons.asked(lambda name: content(folder / name), requirements.file):
+        fit = [name for minor, name in pythons.DISTRIBUTIONS.items() if pythons.fits(minor, said)]
+        have = f"which of the systems for hosts {' and '.join(fit)} {'has' if len(fit) == 1 else 'have'}"
+        note = (
+            f"{path} asks for Python {said}, {have if fit else 'which none of the systems for hosts has'}: take "
+            "such a host, or name the Python in application_python."
+        )
+        notes += [note] if len(fit) < len(pythons.DISTRIBUTIONS) else []
     return Part(notes=notes[:1])
+
+
+def content(path: Path) -> str | None:
+    return text_of(path) if path.is_file() else None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from ansible_collections.slipway.host.plugins.module_utils.release.native import SOURCES, normal
+from ansible_collections.slipway.host.plugins.plugin_utils import pythons
 
 from init import locks
 from init.code import text_of
@@ -128,10 +128,7 @@ def files_in(folder: Path, way: str) -> list[str]:
 
 
 def toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text_of(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"The project's {path.name} is no TOML: {error}. Correct it, or lock again.") from error
+    return pythons.toml(path.name, text_of(path))
 
 
 def dependencies(project: dict[str, Any]) -> list[str]:

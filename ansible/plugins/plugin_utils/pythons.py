@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tarfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -31,23 +33,32 @@ PATCHES = 40
 
 def wanted(archive: tarfile.TarFile, requirements: str) -> dict[str, str]:
     """The Pythons that the packed project wants, by the file that says so: its requirements, and what lies beside."""
-    first = PurePosixPath(ABOVE, PurePosixPath(requirements).name) if requirements.startswith("../") else requirements
-    found = {}
-    for path in dict.fromkeys(map(PurePosixPath, (first, PurePosixPath(first).parent / PROJECT, PROJECT))):
-        if path.name in PLACES and (text := read(archive, str(path))) is not None:
-            try:
-                content = tomllib.loads(text)
-            except tomllib.TOMLDecodeError as error:
-                raise UserError(f"The project's {path.name} is no TOML: {error}. Correct it, or lock again.") from error
-            if said := next(filter(None, (value(content, place) for place in PLACES[path.name])), None):
+    return {path.name: said for path, said in asked(partial(read, archive), requirements)}
+
+
+def asked(text: Callable[[str], str | None], requirements: str) -> Iterator[tuple[PurePosixPath, str]]:
+    """The files of a project that say which Python it wants, each with what it says; `text` reads one, or says None."""
+    first = PurePosixPath(requirements)
+    for path in dict.fromkeys((first, first.parent / PROJECT, PurePosixPath(PROJECT))):
+        if path.name in PLACES and (content := text(str(path))) is not None:
+            found = toml(path.name, content)
+            if said := next(filter(None, (value(found, place) for place in PLACES[path.name])), None):
                 specifiers(path.name, said)
-                found[path.name] = said
-    return found
+                yield path, said
+
+
+def toml(name: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"The project's {name} is no TOML: {error}. Correct it, or lock again.") from error
 
 
 def read(archive: tarfile.TarFile, name: str) -> str | None:
+    """A file of a packed project, which has those of the folder above in one of their own."""
+    inner = f"{ABOVE}/{PurePosixPath(name).name}" if name.startswith("../") else name
     try:
-        file = archive.extractfile(name)
+        file = archive.extractfile(inner)
     except KeyError:
         return None
     return file.read().decode(errors="replace") if file else None
