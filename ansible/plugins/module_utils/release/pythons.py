@@ -25,9 +25,11 @@ class Pythons:
         self.folder, self.wanted, self.mirror = os.path.join(root, "pythons"), wanted, mirror
 
     def present(self) -> str | None:
-        """The interpreter to use, where the host has it."""
+        """The interpreter to use, where the host has it: its own where that is the version."""
         if not self.wanted or self.wanted.startswith("/"):
             return self.wanted or HOST
+        if f"{version_of(HOST)}.".startswith(f"{self.wanted}."):
+            return HOST
         minor = ".".join(self.wanted.split(".")[:2])
         version = re.compile(rf"cpython-{re.escape(self.wanted)}(?:\.(\d+))?-")
         found = [(int(match[1] or 0), name) for name in names(self.folder) if (match := version.match(name))]
