@@ -133,17 +133,15 @@ def beat(start: str, settings: Settings, procfile: Procfile) -> str | None:
     theirs = [command for command in procfile.of("celery").values() if re.search(r" beat\b| -B\b| --beat\b", command)]
     if not theirs and not re.search(r"beat_schedule|add_periodic_task|django_celery_beat", text, re.IGNORECASE):
         return None
-    data = "/srv/{{ application_name }}/data"
     named = next(filter(None, (option(command, "-S", "--scheduler") for command in theirs)), None)
     # What the settings name is known to Celery; without a scheduler it keeps its schedule in a file.
     known = re.findall(r"beat_?scheduler\W+([\w.:]+)", text, re.IGNORECASE)
     is_own = bool(known) and not any("DatabaseScheduler" in each for each in known)
     if "django_celery_beat" in settings.text and not is_own:
         named = named or DATABASE_SCHEDULER
-    file = "" if is_own else f" --schedule {data}/celerybeat-schedule"
+    file = "" if is_own else " --schedule /srv/{{ application_name }}/data/celerybeat-schedule"
     scheduler = f" --scheduler {named}" if named else file
-    # Two slots run side by side during a release: only one clock may tick.
-    return f"flock --no-fork {data}/beat.lock {start} beat{scheduler} --loglevel $LOG_LEVEL"
+    return f"{start} beat{scheduler} --loglevel $LOG_LEVEL"
 
 
 def others(procfile: Procfile, taken: Collection[str]) -> Part:
