@@ -42,9 +42,12 @@ def added(package: str, why: str, requirements: Requirements) -> Part:
 
 
 def python(folder: Path, requirements: Requirements) -> Part:
-    """Which systems have no Python that the project is made for."""
+    """The one Python that the project is made for, or which systems have none of those that it is made for."""
     notes = []
     for path, said in pythons.asked(lambda name: content(folder / name), requirements.file):
+        if len(minors := pythons.minors(said)) == 1:
+            note = f"{path} asks for Python {said}: application_python brings it to hosts that have another."
+            return Part(variables={"application_python": minors[0]}, notes=[note])
         fit = [name for minor, name in pythons.DISTRIBUTIONS.items() if pythons.fits(minor, said)]
         have = f"which of the systems for hosts {' and '.join(fit)} {'has' if len(fit) == 1 else 'have'}"
         note = (

@@ -76,9 +76,14 @@ def fits(version: str, wanted: str) -> bool:
     return any(Version(each) in specifier for specifier in specifiers("", wanted) for each in versions)
 
 
+def minors(wanted: str) -> list[str]:
+    """The versions of Python without their patch that a file asks for, of those that application_python takes."""
+    return [minor for minor in (f"3.{number}" for number in range(10, 20)) if fits(minor, wanted)]
+
+
 def ways(wanted: str) -> str:
     """What makes a host have a Python that a file asks for: a variable, or another distribution."""
-    fitting = [minor for minor in (f"3.{number}" for number in range(10, 20)) if fits(minor, wanted)]
+    fitting = minors(wanted)
     found = [f'set application_python: "{minor}"' for minor in fitting[:1]]
     hosts = [DISTRIBUTIONS[minor] for minor in fitting if minor in DISTRIBUTIONS]
     return ", ".join([*found, *([f"take a host with {' or '.join(hosts)}"] if hosts else []), ""])
