@@ -67,12 +67,44 @@ def test_a_database_that_the_settings_do_not_read_is_told(tmp_path: Path) -> Non
     assert "The settings read no DATABASE_URL" in init(tmp_path, "--database=postgres://db.example/shop")
 
 
-def test_two_projects_do_not_share_a_database_of_redis(tmp_path: Path) -> None:
+def test_a_project_that_reads_redis_url_gets_a_cache_with_a_password(tmp_path: Path) -> None:
+    make(tmp_path, "env('REDIS_URL')\nenv('REDIS_LOCATION')")
+    found = written(tmp_path)
+    assert found["application_cache_url"] == "{{ vault_cache_password | slipway.host.redis_url }}"
+    assert found["cache_password"] == "{{ vault_cache_password }}"  # noqa: S105 - a reference
+    assert found["application_environment"] == {"REDIS_LOCATION": "{{ application_cache_url }}"}
+    assert "cache_persistent" not in found
+    assert groups(tmp_path) == ["web", "cache"]
+    assert (tmp_path / "inventories/shop/.secrets/cache_password").is_file()
+
+
+@pytest.mark.parametrize(
+    ("read", "options", "persistent"),
+    [("", [], True), ("env('CELERY_BROKER_URL')", [], False), ("", ["--broker=amqp://mq.example/shop"], False)],
+)
+def test_a_cache_that_keeps_the_queue_too_survives_a_restart(
+    tmp_path: Path, read: str, options: list[str], persistent: bool
+) -> None:
+    make(tmp_path, f"env('REDIS_URL')\n{read}", **WSGI, **CELERY)
+    assert written(tmp_path, *options).get("cache_persistent", False) == persistent
+    assert "cache" in groups(tmp_path)
+    assert ("broker" in groups(tmp_path)) == bool(read)
+
+
+@pytest.mark.parametrize(("cache", "port"), [("cache_password: x\n", 6381), ("cache_port: 6381\n", None)])
+def test_two_projects_do_not_share_a_port_of_redis(tmp_path: Path, cache: str, port: int | None) -> None:
     make(tmp_path, "env('REDIS_URL')")
     other = tmp_path / "inventories/other/group_vars/all"
     other.mkdir(parents=True)
-    (other / "application.yml").write_text('application_environment:\n  REDIS_URL: "redis://127.0.0.1:6379/0"\n')
-    assert written(tmp_path)["application_environment"]["REDIS_URL"] == "redis://127.0.0.1:6379/1"
+    (other / "cache.yml").write_text(cache)
+    found = written(tmp_path)
+    assert found.get("cache_port") == port
+    assert ("redis_url(port=6381)" in found["application_cache_url"]) == bool(port)
+
+
+def test_a_cache_of_memory_alone_stays_one(tmp_path: Path) -> None:
+    make(tmp_path, "env.cache('CACHE_URL', default='locmemcache://')")
+    assert "application_cache_url" not in written(tmp_path)
 
 
 def test_a_redis_that_exists_is_used_where_the_settings_read_redis_url(tmp_path: Path) -> None:
@@ -187,3 +219,23 @@ def test_a_database_of_a_server_is_no_file(tmp_path: Path) -> None:
 def test_a_database_that_is_a_file_is_found_however_its_path_is_made(tmp_path: Path, name: str) -> None:
     make(tmp_path, f"{BASE}DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': {name}}}}}")
     assert written(tmp_path)["application_persistent_paths"] == ["db.sqlite3"]
+
+
+SENDS = "from django.core.mail import send_mail\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "told"),
+    [
+        ("", {"shop/views.py": SENDS}, True),
+        ("EMAIL_HOST = env('EMAIL_HOST')", {}, True),
+        ("INSTALLED_APPS = ['allauth']", {}, True),
+        ("EMAIL_BACKEND = 'anymail.backends.mailgun.EmailBackend'", {"shop/views.py": SENDS}, False),
+        ("", {}, False),
+    ],
+)
+def test_a_project_that_sends_mail_is_told_of_the_relay(
+    tmp_path: Path, settings: str, files: dict[str, str], told: bool
+) -> None:
+    make(tmp_path, settings, **WSGI, **files)
+    assert ("name a relay in application_mail_url" in init(tmp_path)) == told

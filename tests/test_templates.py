@@ -110,6 +110,15 @@ def test_a_cache_asks_for_its_password_and_has_a_limit(tmp_path: Path) -> None:
     }.items() <= settings.items()
 
 
+def test_a_cache_writes_only_where_what_is_kept_must_last(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"cache_password": "x", "project_name": "shop"}
+    assert "appendonly no" in render("cache", "redis.conf.j2", tmp_path, **given)
+    given["cache_persistent"] = True
+    lines = render("cache", "redis.conf.j2", tmp_path, **given)
+    assert {"appendonly yes", "dir /var/lib/redis-cache/shop"} <= set(lines)
+    assert "StateDirectory=redis-cache/shop" in render("cache", "redis-cache.service.j2", tmp_path, **given)
+
+
 def test_a_cache_for_other_hosts_takes_tls_alone(tmp_path: Path) -> None:
     given = {"cache_password": "x", "cache_listen_addresses": ["10.0.0.5"]}
     lines = render("cache", "redis.conf.j2", tmp_path, **given)

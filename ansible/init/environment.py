@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.slipway.host.plugins.module_utils.inventory import rules
 
-from init.neighbours import free_redis
 from init.part import Part
 from init.services import BROKER_NAMES
 from init.settings import Settings
@@ -41,10 +39,10 @@ ROLE_SETS = {
 BROKER = "{{ application_broker_url }}"
 
 
-def environment(settings: Settings, filled: Collection[str], broker: str | None, given: str, inventories: Path) -> Part:
+def environment(settings: Settings, filled: Collection[str], broker: str | None) -> Part:
     """The variables that are not `filled` yet: those that are well known, and those that somebody must set.
 
-    `broker` is what the inventory has for the broker's URL, `given` the URL of one that exists already.
+    `broker` is what the inventory has for the broker's URL.
     """
     part = Part()
     for name, variable in sorted(settings.variables.items()):
@@ -58,11 +56,6 @@ def environment(settings: Settings, filled: Collection[str], broker: str | None,
             # The role sets that one.
             if name != "CELERY_BROKER_URL":
                 part.environment[name] = BROKER
-        elif name == "REDIS_URL" and given.startswith("redis"):
-            part.environment[name] = BROKER
-        elif name == "REDIS_URL":
-            part.packages.append("redis-server")
-            part.environment[name] = free_redis(inventories)
         elif variable.required and name not in SYSTEM:
             part.missing.append((name, variable.place))
         elif isinstance(variable.default, str) and ELSEWHERE.search(variable.default):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from init import environment, packages, processes, services
+from init.assets import assets
 from init.options import Options
 from init.part import Part, together
 from init.procfile import read_procfile
@@ -36,13 +37,12 @@ def describe(options: Options, source: Source) -> Inventory:
     web = processes.web(options.entry, settings, requirements, procfile)
     queue = processes.queue(celery, requirements, settings, procfile)
     broker = services.broker(options.broker, celery, settings)
+    cache = services.cache(options.broker, celery, settings, options.inventories)
     database = services.database(options.database, settings, options.name)
     variables = environment.environment(
         settings,
-        filled=database.environment,
+        filled=[*database.environment, *cache.environment, *(services.CACHE_NAMES if cache.groups else ())],
         broker=broker.variables.get("application_broker_url"),
-        given=options.broker or "",
-        inventories=options.inventories,
     )
     folders = environment.folders(settings, options.domain)
     replaced = environment.replaced_settings(settings, options.domain)
@@ -51,7 +51,8 @@ def describe(options: Options, source: Source) -> Inventory:
     driver = packages.driver(database, options.database, requirements)
     python = packages.python(source.folder, requirements)
     before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
-    first, then = [before, python, web, queue, others], [broker, database, driver, native]
+    first = [before, python, web, queue, others]
+    then = [broker, cache, database, driver, native, assets(source.folder), services.relay(settings)]
     part = together([*first, *then, variables, folders, replaced, after])
     return Inventory(options, source, requirements.file, settings.module, part)
 
@@ -79,6 +80,8 @@ def values(inventory: Inventory) -> dict[str, dict[str, Any]]:
         found["postgresql"] = {"postgresql_password": "{{ vault_database_password }}"}
     if "broker" in part.groups:
         found["broker"] = {"broker_password": "{{ vault_broker_password }}"}
+    if "cache" in part.groups:
+        found["cache"] = {"cache_password": "{{ vault_cache_password }}", **part.cache}
     if part.nginx:
         found["nginx"] = part.nginx
     return found
@@ -110,6 +113,6 @@ def application(inventory: Inventory) -> dict[str, Any]:
 def secrets(inventory: Inventory) -> dict[str, str | None]:
     """The secrets by name, with the value of those that were given."""
     part = inventory.part
-    own = [name for name in ("database", "broker") if name in part.groups]
+    own = [name for name in ("database", "broker", "cache") if name in part.groups]
     generated = ["secret_key", *(f"{name}_password" for name in own)]
     return dict.fromkeys(generated) | part.secrets

@@ -1,9 +1,13 @@
-"""The other inventories, with which a new one shares a domain, a host or Redis."""
+"""The other inventories, with which a new one shares a domain, a host or a port of it."""
 
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
+
+# The role's default.
+CACHE_PORT = 6380
 
 
 def text_of_all(inventories: Path) -> str:
@@ -28,7 +32,9 @@ def namesake(inventories: Path, name: str, host: str) -> Path | None:
     return None
 
 
-def free_redis(inventories: Path) -> str:
-    """A database of the host's own Redis that no other inventory uses."""
-    taken = [int(number) for number in re.findall(r"redis://127\.0\.0\.1:6379/(\d+)", text_of_all(inventories))]
-    return f"redis://127.0.0.1:6379/{max(taken, default=-1) + 1}"
+def free_cache_port(inventories: Path) -> int:
+    """A port for Redis that no other inventory uses, whatever its hosts are."""
+    files = sorted(inventories.glob("*/group_vars/all/cache.yml"))
+    said = [re.search(r"^cache_port: (\d+)$", path.read_text(errors="replace"), re.MULTILINE) for path in files]
+    taken = {int(port[1]) if port else CACHE_PORT for port in said}
+    return next(port for port in count(CACHE_PORT) if port not in taken)

@@ -16,6 +16,7 @@ class Part:
     variables: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     nginx: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     # Variables that a person must set: the name, and where the settings read it.
     missing: list[tuple[str, str]] = field(default_factory=list)
@@ -36,6 +37,7 @@ def together(parts: Iterable[Part]) -> Part:
         whole.variables.update(part.variables)
         whole.environment.update(part.environment)
         whole.nginx.update(part.nginx)
+        whole.cache.update(part.cache)
         whole.secrets.update(part.secrets)
         whole.missing.extend(part.missing)
         whole.defaults.extend(part.defaults)

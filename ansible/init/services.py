@@ -1,4 +1,4 @@
-"""The database and the broker of a project: those of its host, or others that exist."""
+"""The database, the broker and the cache of a project: those of its host, or others that exist."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 
+from init.code import sources, text_of
+from init.neighbours import CACHE_PORT, free_cache_port
 from init.part import Part
 from init.settings import Settings
 
 DATABASE_URL = "{{ vault_database_password | slipway.host.postgres_url(project_name) }}"
 BROKER_URL = "{{ vault_broker_password | slipway.host.amqp_url(project_name) }}"
+CACHE_URL = "{{ vault_cache_password | slipway.host.redis_url }}"
+CACHE_URL_AT = "{{{{ vault_cache_password | slipway.host.redis_url(port={}) }}}}"
 BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"}
+# The role sets both; the first alone tells that the project wants a Redis.
+CACHE_NAMES = ("REDIS_URL", "CACHE_URL")
+MORE_CACHE_NAMES = ("CACHE_REDIS_URL", "REDIS_CACHE_URL", "REDIS_LOCATION", "VALKEY_URL")
 # What the ends of names such as POSTGRES_HOST say.
 DATABASE_PARTS = {
     "HOST": "/run/postgresql",
@@ -29,6 +36,10 @@ DATABASE_PARTS = {
     "PASS": "{{ vault_database_password }}",
 }
 BEGIN = r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?"
+# What sends mail; Django's own pages for a forgotten password do.
+MAIL = re.compile(
+    r"\bsend_mail\b|\bEmailMessage\b|\bmail_admins\b|\bEMAIL_\w|\ballauth\b|contrib\.auth\.urls|PasswordReset"
+)
 DATABASE_NAME = re.compile(f"{BEGIN}({'|'.join(DATABASE_PARTS)})")
 ENGINE_NAME = re.compile(f"{BEGIN}(ENGINE)?(?:BACKEND|TYPE|VENDOR)?")
 ENGINES = {"postgis": "django.contrib.gis.db.backends.postgis", "mysql": "django.db.backends.mysql"}
@@ -51,6 +62,26 @@ def broker(given: str | None, celery: str | None, settings: Settings) -> Part:
     if celery and ("REDIS_URL" not in names or BROKER_NAMES & names):
         return Part(groups=["broker"], variables={"application_broker_url": BROKER_URL})
     return Part()
+
+
+def cache(given: str | None, celery: str | None, settings: Settings, inventories: Path) -> Part:
+    """A Redis with a password, which also keeps the queue where Celery's settings read no other address."""
+    names = settings.variables.keys() & {*CACHE_NAMES, *MORE_CACHE_NAMES}
+    if not names - {"CACHE_URL"}:
+        return Part()
+    if given and given.startswith("redis"):
+        return Part(environment=dict.fromkeys(sorted(names), "{{ application_broker_url }}"))
+    port = free_cache_port(inventories)
+    keeps_queue = bool(celery) and not given and not BROKER_NAMES & settings.variables.keys()
+    return Part(
+        groups=["cache"],
+        variables={"application_cache_url": CACHE_URL if port == CACHE_PORT else CACHE_URL_AT.format(port)},
+        environment=dict.fromkeys(sorted(names.difference(CACHE_NAMES)), "{{ application_cache_url }}"),
+        cache={
+            **({} if port == CACHE_PORT else {"cache_port": port}),
+            **({"cache_persistent": True} if keeps_queue else {}),
+        },
+    )
 
 
 def database(given: str | None, settings: Settings, project: str) -> Part:
@@ -78,6 +109,18 @@ def database(given: str | None, settings: Settings, project: str) -> Part:
             environment=named | filled(parts, DATABASE_PARTS, settings),
         )
     return file_database(settings, project)
+
+
+def relay(settings: Settings) -> Part:
+    """A note where the project sends mail by SMTP, since a host has no server for that."""
+    text = "\n".join([settings.text, *map(text_of, sources(settings.folder))])
+    is_other = re.search(
+        r"console|dummy|filebased|locmem|anymail|django_ses|postmark", settings.expression("EMAIL_BACKEND")
+    )
+    if is_other or not MAIL.search(text):
+        return Part()
+    note = "The project sends mail, and no host does that by itself: name a relay in application_mail_url."
+    return Part(notes=[note])
 
 
 def require_postgresql(settings: Settings) -> None:
