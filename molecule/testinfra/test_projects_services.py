@@ -2,11 +2,13 @@
 
 import json
 
+import inventory
 import pytest
-from test_projects import manage, pids, pytestmark
+from projects import MARKS, manage, pids
+from support import eventually
 from testinfra.host import Host
 
-__all__ = ["pytestmark"]
+pytestmark = MARKS
 
 
 def test_gunicorn_starts_without_an_error(host: Host) -> None:
@@ -37,11 +39,17 @@ def test_an_extension_that_needs_a_superuser_is_in_each_database(host: Host, dat
     assert "6378168.0" in manage(host, "chat", code)
 
 
+@pytest.mark.destructive
 def test_mail_goes_to_the_relay_of_the_inventory(host: Host) -> None:
-    code = (
-        "from django.conf import settings as s; print(s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_HOST_USER)"
-    )
-    assert manage(host, "shop", code).endswith("mail.example 587 True ada")
+    listen = "aiosmtpd --nosetuid --listen 127.0.0.1:2525 --class aiosmtpd.handlers.Debugging stdout"
+    host.check_output(f"systemd-run --quiet --collect --unit=relay --setenv=PYTHONUNBUFFERED=1 {listen}")
+    try:
+        host.check_output("until ss --no-header --listening --tcp 'sport = 2525' | grep -q .; do sleep 0.2; done")
+        host.check_output("shop-manage sendtestemail ada@example.org")
+        logged = "journalctl --output=cat --unit=relay"
+        assert eventually(lambda: "To: ada@example.org" in host.check_output(logged), seconds=10)
+    finally:
+        host.check_output("systemctl stop relay")
 
 
 def test_a_file_of_the_inventory_is_read_by_the_project_alone(host: Host) -> None:
@@ -57,22 +65,44 @@ def test_a_file_of_the_inventory_is_read_by_the_project_alone(host: Host) -> Non
     assert '{"key": 1}' in manage(host, "shop", "print(open('/srv/shop/current/release/shop/secrets.json').read())")
 
 
-def test_a_cache_is_the_project_s_with_a_password_and_a_limit(host: Host) -> None:
-    assert "NOAUTH" in host.check_output("redis-cli -p 6380 ping")
-    code = "import os, redis; r = redis.Redis.from_url(os.environ['CACHE_URL'], decode_responses=True); "
-    code += "r.set('a', 'b', ex=60); print(r.get('a'), r.config_get('maxmemory*'), os.environ['REDIS_URL'][:24])"
-    said = manage(host, "shop", code)
+@pytest.mark.parametrize(("name", "scheme", "policy"), [("shop", "redis:", "yes"), ("chat", "rediss", "no")])
+def test_a_cache_is_the_project_s_with_a_password_and_a_limit(host: Host, name: str, scheme: str, policy: str) -> None:
+    code = "import os, redis; r = redis.Redis.from_url(os.environ['REDIS_URL'], decode_responses=True); "
+    code += "from django.core.cache import cache as c; c.set('a', 'b'); "
+    code += "print(c.get('a'), r.config_get('maxmemory*'), r.config_get('appendonly'), os.environ['CACHE_URL'][:6])"
+    said = manage(host, name, code)
     assert "'maxmemory': '134217728'" in said
     assert "'maxmemory-policy': 'volatile-lru'" in said
-    # The broker of the project, which its own environment names.
-    assert "b {" in said
-    assert said.endswith("redis://127.0.0.1:6379/0")
+    assert f"'appendonly': '{policy}'" in said
+    assert said.splitlines()[-1].startswith("b {")
+    assert said.endswith(scheme)
 
 
-def test_a_cache_listens_on_loopback_only_and_returns_after_a_boot(host: Host) -> None:
-    places = host.check_output("ss --no-header --listening --tcp --numeric 'sport = 6380'").split("\n")
-    assert [place.split()[3] for place in places] == ["127.0.0.1:6380"]
-    assert host.check_output("systemctl is-enabled redis-cache@shop.service") == "enabled"
+def test_a_cache_listens_where_it_should_only_and_returns_after_a_boot(host: Host) -> None:
+    address = inventory.variables(host)["ansible_host"]
+    for port, place, name in ((6380, "127.0.0.1", "shop"), (6381, address, "chat")):
+        listed = host.check_output(f"ss --no-header --listening --tcp --numeric 'sport = {port}'").splitlines()
+        assert [line.split()[3] for line in listed] == [f"{place}:{port}"]
+        assert host.check_output("systemctl is-enabled redis-cache@%s.service", name) == "enabled"
+
+
+def test_a_cache_says_nothing_without_its_password(host: Host) -> None:
+    assert "NOAUTH" in host.check_output("redis-cli -p 6380 ping")
+    address = inventory.variables(host)["ansible_host"]
+    authority = "/etc/ssl/chat/internal/authority.pem"
+    assert "NOAUTH" in host.check_output("redis-cli --tls --cacert %s -h %s -p 6381 ping", authority, address)
+    assert host.run("redis-cli -h %s -p 6381 ping", address).stdout != "PONG\n"
+
+
+@pytest.mark.destructive
+def test_a_queue_in_redis_survives_its_death(host: Host) -> None:
+    """What Celery keeps there is the project's work."""
+    push = "import os, redis; redis.Redis.from_url(os.environ['REDIS_URL']).rpush('kept', 'task')"
+    pop = "import os, redis; print(redis.Redis.from_url(os.environ['REDIS_URL']).lpop('kept'))"
+    manage(host, "shop", push)
+    # Longer than the second in which it writes what it was given.
+    host.check_output("sleep 2 && systemctl kill --signal=KILL redis-cache@shop.service && sleep 3")
+    assert manage(host, "shop", pop).endswith("b'task'")
 
 
 def test_only_root_reads_the_password_of_the_cache(host: Host) -> None:

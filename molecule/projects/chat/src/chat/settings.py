@@ -12,6 +12,7 @@ MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middlewar
 ROOT_URLCONF = "chat.urls"
 ASGI_APPLICATION = "chat.asgi.application"
 DATABASES = {"default": dj_database_url.config()}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["REDIS_URL"]}}
 STATIC_URL = "/assets/"
 STATIC_ROOT = os.path.join(BASE_DIR, "public")
 USE_TZ = True
