@@ -12,7 +12,7 @@ pytest_plugins = ["releases_fixtures"]
 pytestmark = [pytest.mark.destructive, pytest.mark.releases]
 
 # Tasks of a deploy that is killed there.
-BEFORE_THE_SWITCH = [soak("Name and pack"), soak("Take the lock"), soak("Write the environment"), "Build it"]
+BEFORE_THE_SWITCH = [soak("Name and pack"), soak("Take the lock"), soak("Write the environment"), soak("Build it")]
 AFTER_A_SWITCH = ["Start it", soak("Remove what nothing needs")]
 
 
