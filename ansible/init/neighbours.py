@@ -34,7 +34,11 @@ def namesake(inventories: Path, name: str, host: str) -> Path | None:
 
 def free_cache_port(inventories: Path) -> int:
     """A port for Redis that no other inventory uses, whatever its hosts are."""
-    files = sorted(inventories.glob("*/group_vars/all/cache.yml"))
-    said = [re.search(r"^cache_port: (\d+)$", path.read_text(errors="replace"), re.MULTILINE) for path in files]
-    taken = {int(port[1]) if port else CACHE_PORT for port in said}
+    taken = set()
+    for folder in inventories.glob("*/group_vars"):
+        text = "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*.yml")))
+        if port := re.search(r"^cache_port:\s*[\"']?(\d+)", text, re.MULTILINE):
+            taken.add(int(port[1]))
+        elif re.search(r"^cache_password:", text, re.MULTILINE):
+            taken.add(CACHE_PORT)
     return next(port for port in count(CACHE_PORT) if port not in taken)

@@ -47,7 +47,10 @@ def python(folder: Path, requirements: Requirements) -> Part:
     for path, said in pythons.asked(lambda name: content(folder / name), requirements.file):
         if len(minors := pythons.minors(said)) == 1:
             note = f"{path} asks for Python {said}: application_python brings it to hosts that have another."
-            return Part(variables={"application_python": minors[0]}, notes=[note])
+            return Part(variables={"application_python": pythons.version(minors[0], said)}, notes=[note])
+        if not minors:
+            note = f"{path} asks for Python {said}, and projects run here with 3.10 or later: lock it for one of these."
+            return Part(notes=[note])
         fit = [name for minor, name in pythons.DISTRIBUTIONS.items() if pythons.fits(minor, said)]
         have = f"which of the systems for hosts {' and '.join(fit)} {'has' if len(fit) == 1 else 'have'}"
         note = (

@@ -23,6 +23,7 @@ BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", 
 # The role sets both; the first alone tells that the project wants a Redis.
 CACHE_NAMES = ("REDIS_URL", "CACHE_URL")
 MORE_CACHE_NAMES = ("CACHE_REDIS_URL", "REDIS_CACHE_URL", "REDIS_LOCATION", "VALKEY_URL")
+REDIS_PART = re.compile(r"(?:\w+_)?REDIS_(?:HOST|PORT|PASSWORD)")
 # What the ends of names such as POSTGRES_HOST say.
 DATABASE_PARTS = {
     "HOST": "/run/postgresql",
@@ -36,6 +37,10 @@ DATABASE_PARTS = {
     "PASS": "{{ vault_database_password }}",
 }
 BEGIN = r"(?:DJANGO_)?(?:POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQL)_?"
+# Backends that need no relay, where none of SMTP stands beside them.
+OTHER_MAIL = re.compile(
+    r"^(?!.*smtp).*(console|dummy|filebased|locmem|anymail|django_ses|postmark|sendgrid)", re.DOTALL
+)
 # What sends mail; Django's own pages for a forgotten password do.
 MAIL = re.compile(
     r"\bsend_mail\b|\bEmailMessage\b|\bmail_admins\b|\bEMAIL_\w|\ballauth\b|contrib\.auth\.urls|PasswordReset"
@@ -52,34 +57,51 @@ def existing(service: str, url: str) -> tuple[str, dict[str, str]]:
     return f"{{{{ vault_{service}_url }}}}", {f"{service}_url": url}
 
 
+def redis_names(settings: Settings) -> set[str]:
+    """The variables that say where a Redis is: one with a URL, or a password and the rest of the parts."""
+    names = settings.variables.keys() & {*CACHE_NAMES, *MORE_CACHE_NAMES}
+    parts = {name for name in settings.variables if REDIS_PART.fullmatch(name)}
+    is_whole = {"HOST", "PASSWORD"} <= {name.rpartition("_")[2] for name in parts}
+    return (names if names - {"CACHE_URL"} else set()) | (parts if is_whole else set())
+
+
+def is_written_out(settings: Settings) -> bool:
+    """Whether the settings say themselves where Celery's broker is."""
+    return any(isinstance(settings.literal(name), str) for name in BROKER_NAMES)
+
+
 def broker(given: str | None, celery: str | None, settings: Settings) -> Part:
-    names = set(settings.variables)
+    names = settings.variables.keys() & BROKER_NAMES
+    redis = redis_names(settings)
     if given:
         url, secrets = existing("broker", given)
         note = "The settings read no CELERY_BROKER_URL, which says where BROKER is: let them read it."
-        unread = not celery and not {"REDIS_URL", *BROKER_NAMES} & names
-        return Part(variables={"application_broker_url": url}, secrets=secrets, notes=[note] if unread else [])
-    if celery and ("REDIS_URL" not in names or BROKER_NAMES & names):
+        is_read = names or (redis if given.startswith("redis") else celery and not redis)
+        return Part(variables={"application_broker_url": url}, secrets=secrets, notes=[] if is_read else [note])
+    if celery and (names or not redis or is_written_out(settings)):
         return Part(groups=["broker"], variables={"application_broker_url": BROKER_URL})
     return Part()
 
 
 def cache(given: str | None, celery: str | None, settings: Settings, inventories: Path) -> Part:
     """A Redis with a password, which also keeps the queue where Celery's settings read no other address."""
-    names = settings.variables.keys() & {*CACHE_NAMES, *MORE_CACHE_NAMES}
-    if not names - {"CACHE_URL"}:
+    names = redis_names(settings)
+    if not names:
         return Part()
     if given and given.startswith("redis"):
-        return Part(environment=dict.fromkeys(sorted(names), "{{ application_broker_url }}"))
+        urls = sorted(name for name in names if not REDIS_PART.fullmatch(name))
+        return Part(environment=dict.fromkeys(urls, "{{ application_broker_url }}"))
     port = free_cache_port(inventories)
+    parts = {"HOST": "127.0.0.1", "PORT": str(port), "PASSWORD": "{{ vault_cache_password }}"}
+    own = {name: parts.get(name.rpartition("_")[2], "{{ application_cache_url }}") for name in sorted(names)}
     keeps_queue = bool(celery) and not given and not BROKER_NAMES & settings.variables.keys()
     return Part(
         groups=["cache"],
         variables={"application_cache_url": CACHE_URL if port == CACHE_PORT else CACHE_URL_AT.format(port)},
-        environment=dict.fromkeys(sorted(names.difference(CACHE_NAMES)), "{{ application_cache_url }}"),
+        environment={name: value for name, value in own.items() if name not in CACHE_NAMES},
         cache={
             **({} if port == CACHE_PORT else {"cache_port": port}),
-            **({"cache_persistent": True} if keeps_queue else {}),
+            **({"cache_persistent": True} if keeps_queue and not is_written_out(settings) else {}),
         },
     )
 

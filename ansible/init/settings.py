@@ -104,6 +104,16 @@ class Settings:
         for read in self.reader.reads(tree):
             self.note(read, f"{path.relative_to(self.folder)}:{read.line}")
 
+    def read_too(self, module: str | None) -> None:
+        """Know the variables that Celery's module reads, and those of a module that it configures itself from."""
+        path = file_of(module, self.folder) if module else None
+        named = re.findall(r"config_from_object\(\s*[\"']([\w.]+)[\"']", text_of(path)) if path else []
+        for file in filter(None, (path, *(file_of(name, self.folder) for name in named))):
+            tree = parse(file)
+            self.reader.learn(tree)
+            for read in self.reader.reads(tree):
+                self.note(read, f"{file.relative_to(self.folder)}:{read.line}")
+
     def assign(self, node: ast.AST, path: Path, surely: bool) -> None:
         """Know what names are set to; what a condition sets counts where nothing else does."""
         made: list[tuple[str, ast.expr]] = []

@@ -32,7 +32,8 @@ def redis_url(password: str | int, host: str = "", ca: str = "", port: int = 638
     require_both("redis_url(", host, ca)
     user = login("", password)
     if not host:
-        return f"redis://{user}@127.0.0.1:{port}/0"
+        # Without a number, so that settings may add one.
+        return f"redis://{user}@127.0.0.1:{port}"
     query = urlencode({"ssl_cert_reqs": "required", "ssl_ca_certs": ca}, safe="/")
     return f"rediss://{user}@{bracketed(host)}:{port}/0?{query}"
 

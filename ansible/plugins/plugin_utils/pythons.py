@@ -81,10 +81,16 @@ def minors(wanted: str) -> list[str]:
     return [minor for minor in (f"3.{number}" for number in range(10, 20)) if fits(minor, wanted)]
 
 
+def version(minor: str, wanted: str) -> str:
+    """What names a Python of a minor version that a file asks for: its first patch where not every one will do."""
+    patches = [patch for patch in range(PATCHES) if fits(f"{minor}.{patch}", wanted)]
+    return minor if len(patches) == PATCHES else f"{minor}.{patches[0]}"
+
+
 def ways(wanted: str) -> str:
     """What makes a host have a Python that a file asks for: a variable, or another distribution."""
     fitting = minors(wanted)
-    found = [f'set application_python: "{minor}"' for minor in fitting[:1]]
+    found = [f'set application_python: "{version(minor, wanted)}"' for minor in fitting[:1]]
     hosts = [DISTRIBUTIONS[minor] for minor in fitting if minor in DISTRIBUTIONS]
     return ", ".join([*found, *([f"take a host with {' or '.join(hosts)}"] if hosts else []), ""])
 
