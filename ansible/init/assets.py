@@ -31,10 +31,11 @@ DEPTH = 3
 def assets(source: Source, settings: Settings) -> Part:
     """The commands that build what the package.json beside manage.py says; of builds elsewhere, a note."""
     own = source.folder / FILE
-    if own.is_file() and (script := script_of(own)) and not (other := other_tool(source.folder)):
-        return build(source.folder, script, settings)
-    if own.is_file() and script_of(own):
-        return Part(notes=[elsewhere(f"`{script_of(own)}` in {FILE}, with {other}")])
+    if own.is_file() and (script := script_of(own)):
+        other = other_tool(source.folder)
+        if not other:
+            return build(source.folder, script, settings)
+        return Part(notes=[elsewhere(f"`{script}` in {FILE}, with {other}")])
     for path in inner(source.folder):
         if script := script_of(path):
             return Part(notes=[elsewhere(f"`{script}` in {path.relative_to(source.folder)}")])
