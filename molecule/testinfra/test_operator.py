@@ -116,7 +116,7 @@ def test_a_deploy_works_from_any_shell(host: Host, operator: Operator, closed: N
 
 
 def test_a_plan_works_from_any_shell(operator: Operator) -> None:
-    done = operator.make("plan", "ENV=away", "TAGS=application", operator.limit)
+    done = operator.make("plan", "ENV=away", operator.limit)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r": \d+ ok, \d+ changed, 0 failed", done.stdout)
 
