@@ -1,10 +1,10 @@
 from django.contrib import admin
-from django.urls import include, path, reverse_lazy
-
-# "View site", in the admin. The API has no page at its root.
-admin.site.site_url = reverse_lazy("docs")  # type: ignore[assignment]  # Templates take a lazy string.
+from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
+    # To the one page for people; "View site" of the admin leads here.
+    path("", RedirectView.as_view(pattern_name="docs")),
     path("api/auth/", include("styleguide_example.authentication.urls")),
     path("api/users/", include("styleguide_example.users.urls")),
     path("api/", include("styleguide_example.api.urls")),

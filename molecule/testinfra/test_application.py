@@ -54,6 +54,7 @@ def test_the_api_runs_the_release_of_a_commit(host: Host, site: Site) -> None:
         ("GET", "/api/users/", 401),
         ("GET", "/api/auth/login/", 405),
         ("GET", "/api/no-such-thing/", 404),
+        ("GET", "/", 302),
         ("GET", "/admin/", 302),
         ("GET", "/admin/login/", 200),
     ],
@@ -65,7 +66,13 @@ def test_a_stranger_gets(site: Site, method: str, path: str, status: int) -> Non
 @web
 @pytest.mark.parametrize(
     ("header", "value"),
-    [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Referrer-Policy", "same-origin")],
+    [
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("Referrer-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("Cache-Control", "no-store"),
+    ],
 )
 def test_an_answer_carries(site: Site, header: str, value: str) -> None:
     assert site.get("/api/auth/me/").headers.get_all(header) == [value]

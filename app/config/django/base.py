@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "corsheaders",
+    "csp",
     "django_celery_beat",
     "django_filters",
     "django_structlog",
@@ -52,7 +53,10 @@ MIDDLEWARE = [
     # First, so that every answer carries the id, also one that the next lines refuse.
     "styleguide_example.common.middleware.RequestIdMiddleware",
     "styleguide_example.common.middleware.RequestLogMiddleware",
+    "styleguide_example.common.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before anything that answers, or a browser hides the refusal from the front end.
     "corsheaders.middleware.CorsMiddleware",
@@ -62,7 +66,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last, where it sees a login that was locked out first.
     "axes.middleware.AxesMiddleware",
 ]

@@ -1,5 +1,7 @@
 """Transport security and passwords. Each relaxation is a variable that someone has to set."""
 
+from csp.constants import NONE, SELF
+
 from config.env import boolean, integer
 
 # Whether a request came over HTTPS is what gunicorn says, which knows who connected and so whom
@@ -11,6 +13,19 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# What the docs and the admin need: nothing from another host, and no script or style inside a page.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
 
 # W021: a preload list is hard to leave, so joining it is the domain owner's own step.
 # The others warn of what the environment asks for in so many words.

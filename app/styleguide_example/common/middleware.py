@@ -26,6 +26,22 @@ class RequestIdMiddleware:
         return response
 
 
+class HeadersMiddleware:
+    """Nobody stores an answer or embeds it in a page of another origin, unless it says otherwise.
+
+    Most hold what is one person's, and their errors do too. Front ends still read with CORS.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+
 class RequestLogMiddleware(RequestMiddleware):
     """django-structlog's request log, without what a log must not hold or cause."""
 

@@ -125,11 +125,6 @@ def test_without_the_header_setting_the_schema_does_not_offer_it():
 def test_the_docs_use_nothing_from_other_hosts(api, db):
     answer = api.get("/api/docs/")
     assert answer.status_code == 200
-    policy = dict(
-        part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
-    )
-    assert policy["default-src"] == "'none'"
-    assert set(policy.values()) <= {"'none'", "'self'", "'self' data:"}
     text = answer.content.decode()
     assert "<title>Styleguide example API</title>" in text
     files = re.findall(r'(?:src|href)="/static/([^"]+)"', text)

@@ -133,7 +133,7 @@ def test_the_index_lists_what_there_is_to_do(admin):
         assert page in text
     assert "/admin/axes/accesslog/" not in text
     assert "Logins" in text
-    assert '<a href="/api/docs/">View site</a>' in text
+    assert '<a href="/">View site</a>' in text
     assert "/admin/axes/accessfailurelog/" not in text
 
 

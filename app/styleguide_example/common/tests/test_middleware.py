@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from conftest import PASSWORD
+
 MADE_HERE = re.compile(r"[0-9a-f]{32}")
 
 
@@ -30,3 +32,52 @@ def test_plain_http_is_redirected(api):
         301,
         "https://testserver/health/live/",
     )
+
+
+ANSWERS = {
+    "a login": ("POST", "/api/auth/login/", {}, 200),
+    "a refused login": ("POST", "/api/auth/login/", {"origin": "https://evil.example"}, 403),
+    "the user": ("GET", "/api/auth/me/", {}, 200),
+    "a stranger": ("GET", "/api/auth/me/", {"authorization": "Session x"}, 401),
+    "the users": ("GET", "/api/users/?limit=1", {}, 200),
+    "a wrong filter": ("GET", "/api/users/?limit=x", {}, 400),
+    "a logout": ("POST", "/api/auth/logout/", {}, 200),
+    "an unknown path": ("GET", "/api/nothing/", {}, 404),
+    "an unknown host": ("GET", "/api/auth/me/", {"host": "evil.example"}, 400),
+    "the root": ("GET", "/", {}, 302),
+    "the docs": ("GET", "/api/docs/", {}, 200),
+    "the admin": ("GET", "/admin/", {}, 302),
+    "its login": ("GET", "/admin/login/", {}, 200),
+}
+
+
+@pytest.fixture(params=ANSWERS)
+def answer(request, api_logged_in, user):
+    method, path, headers, status = ANSWERS[request.param]
+    body = f'{{"email": "{user.email}", "password": "{PASSWORD}"}}'
+    given = api_logged_in.generic(method, path, body, "application/json", headers=headers)
+    assert given.status_code == status
+    return given
+
+
+def test_no_answer_is_stored(answer):
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_no_page_of_another_origin_embeds_an_answer(answer):
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_no_page_uses_anything_of_other_hosts_or_from_inside_itself(answer):
+    policy = dict(
+        part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
+    )
+    closed = {name for name, sources in policy.items() if sources == "'none'"}
+    assert closed == {"default-src", "base-uri", "frame-ancestors"}
+    assert set(policy.values()) == {"'none'", "'self'", "'self' data:"}
+
+
+def test_the_root_leads_to_the_docs(api):
+    assert api.get("/").headers["Location"] == "/api/docs/"
