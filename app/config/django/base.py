@@ -16,6 +16,7 @@ from config.settings.openapi import *
 from config.settings.rest import *
 from config.settings.security import *
 from config.settings.sessions import *
+from config.settings.users import *
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 

@@ -3,7 +3,7 @@
 What is special to one operation is in schema.py beside its apis.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from django.conf import settings
@@ -61,14 +61,21 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 def errors(
-    *statuses: int, fields: dict[str, list[str]] | None = None
+    *statuses: int,
+    fields: dict[str, list[str]] | None = None,
+    special: Mapping[int, tuple[str, str]] | None = None,
 ) -> dict[int, OpenApiResponse]:
-    """The error answers of an operation; `fields` is its example of a 400."""
-    return {status: _error(status, fields) for status in sorted({*statuses, 406})}
+    """The error answers of an operation; `fields` is its example of a 400.
+
+    `special` has, like _ERRORS, those that mean something else here.
+    """
+    meanings = {status: _ERRORS[status] for status in {*statuses, 406}} | dict(special or {})
+    return {status: _error(status, *meanings[status], fields) for status in sorted(meanings)}
 
 
-def _error(status: int, fields: dict[str, list[str]] | None) -> OpenApiResponse:
-    description, message = _ERRORS[status]
+def _error(
+    status: int, description: str, message: str, fields: dict[str, list[str]] | None
+) -> OpenApiResponse:
     extra = {"fields": fields} if fields and status == 400 else {}
     value = {"message": message, "extra": extra, "request_id": _REQUEST_ID}
     example = OpenApiExample("Error", value=value)

@@ -10,13 +10,18 @@ from styleguide_example.api.schema import (
     page_serializer,
 )
 
+LIST_REFUSED = "Your account may not list the users."
+
 
 def user_list_schema(user: SerializerClass) -> Decorator:
     return extend_schema(
         operation_id="userList",
         tags=["users"],
         summary="The users, a page at a time",
-        description="In the order of their ids. Filters combine.",
+        description=(
+            "In the order of their ids. Filters combine. For administrators only, unless the "
+            "server is set to let everyone who is logged in, or nobody."
+        ),
         parameters=[
             *PAGE_PARAMETERS,
             OpenApiParameter("id", int, description="The user with this id."),
@@ -27,7 +32,12 @@ def user_list_schema(user: SerializerClass) -> Decorator:
         ],
         responses={
             200: OpenApiResponse(page_serializer("UserPage", user), description="A page of users."),
-            **errors(400, 401, fields={"is_admin": ["Enter true or false."]}),
+            **errors(
+                400,
+                401,
+                fields={"is_admin": ["Enter true or false."]},
+                special={403: ("The server lets others list the users, or nobody.", LIST_REFUSED)},
+            ),
         },
         examples=[
             OpenApiExample(

@@ -4,5 +4,5 @@ from styleguide_example.users.models import User
 
 
 def user_list() -> QuerySet[User]:
-    """All users, for anyone who is logged in. Ordered, or pages would overlap."""
+    """All users, for whom USER_LIST_ACCESS names. Ordered, or pages would overlap."""
     return User.objects.only("id", "email", "is_admin").order_by("id")

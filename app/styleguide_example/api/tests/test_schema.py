@@ -81,7 +81,7 @@ def test_every_error_is_the_one_shape(document, operations):
         ("authMe", {200, 401, 406}),
         ("authLogout", {200, 401, 403, 406}),
         ("authLogoutGet", {200, 401, 403, 406}),
-        ("userList", {200, 400, 401, 406}),
+        ("userList", {200, 400, 401, 403, 406}),
         ("healthLive", {200, 406}),
         ("healthReady", {200, 406, 503}),
     ],

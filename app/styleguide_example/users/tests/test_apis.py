@@ -2,10 +2,16 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from config.tests.test_settings import read
 from styleguide_example.users.models import User
 from styleguide_example.users.services import users_create_demo
 
 PATH = "/api/users/"
+
+
+@pytest.fixture(autouse=True)
+def access_for_everyone(settings) -> None:
+    settings.USER_LIST_ACCESS = "everyone"
 
 
 @pytest.fixture
@@ -17,6 +23,32 @@ def users(user) -> list[User]:
 
 def test_the_list_needs_a_login(api, users):
     assert api.get(PATH).status_code == 401
+
+
+def test_administrators_have_access_unless_it_is_set():
+    assert read("s.USER_LIST_ACCESS") == "administrators"
+    assert read("s.USER_LIST_ACCESS", USER_LIST_ACCESS="Nobody") == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("access", "is_admin", "status"),
+    [
+        ("everyone", False, 200),
+        ("everyone", True, 200),
+        ("administrators", False, 403),
+        ("administrators", True, 200),
+        ("nobody", False, 403),
+        ("nobody", True, 403),
+    ],
+)
+def test_who_may_list_users(api_logged_in, user, settings, access, is_admin, status):
+    settings.USER_LIST_ACCESS = access
+    User.objects.update(is_admin=is_admin)
+    answer = api_logged_in.get(PATH)
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["message"] == "Your account may not list the users."
+        assert user.email not in answer.content.decode()
 
 
 def test_the_first_page(api_logged_in, users):
