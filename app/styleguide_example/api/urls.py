@@ -1,12 +1,13 @@
 from django.conf import settings
 from django.urls import path
 from django.views.generic import TemplateView
-from drf_spectacular.views import SpectacularAPIView
+
+from styleguide_example.api.apis import SchemaApi
 
 _TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 
 urlpatterns = [
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SchemaApi.as_view(), name="schema"),
     # Swagger UI. The library's own view has inline styles, and starts a session per visitor.
     path(
         "docs/",

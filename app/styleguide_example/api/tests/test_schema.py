@@ -10,6 +10,7 @@ import yaml
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
 
 from config.tests.test_settings import read, run
 from styleguide_example.users.filters import UserFilter
@@ -112,6 +113,22 @@ def test_the_schema_is_served(api, db):
     assert answer.status_code == 200
     assert answer.json()["openapi"].startswith("3.1.")
     assert set(answer.json()["paths"]) == {path.split()[1] for path in OPERATIONS.values()}
+
+
+@pytest.mark.parametrize("query", ["", "?version=2", "?lang=de", "?format=json"])
+@pytest.mark.parametrize("accept", ["application/json", "application/yaml", "*/*"])
+def test_the_document_is_made_once(api, monkeypatch, accept, query):
+    first = api.get("/api/schema/", headers={"Accept": accept})
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)
+    again = api.get(f"/api/schema/{query}", headers={"Accept": accept})
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["Content-Type"] == first.headers["Content-Type"]
+
+
+def test_the_document_is_yaml_unless_the_client_wants_json(api):
+    answer = api.get("/api/schema/")
+    assert answer.headers["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
+    assert yaml.safe_load(answer.content) == yaml.safe_load(COMMITTED.read_text())
 
 
 def test_without_the_header_setting_the_schema_does_not_offer_it():
