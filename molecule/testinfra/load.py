@@ -112,8 +112,10 @@ class Visitor:
         self.numbers = itertools.count(time.time_ns())
         login = site.login(account)
         assert login.status == 200, f"the login that the load needs was answered with {login.status}"
-        self.cookie = login.session_cookie
-        form = site.get(WRITE.path, cookie=self.cookie).body.decode()
+        page = site.get(WRITE.path, cookie=login.session_cookie)
+        form, cookies = page.body.decode(), [value.split(";")[0] for value in page.headers.get_all("Set-Cookie") or []]
+        # The form's token counts beside the same one in its cookie.
+        self.cookie = Secret("; ".join({login.session_cookie, *cookies}))
         self.token = Secret(form.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0])
         style = "/static/" + form.split('href="/static/')[1].split('"')[0]
         self.style = site.get(style).body

@@ -51,8 +51,10 @@ SESSION_COOKIE_PATH = optional("SESSION_COOKIE_PATH", default="/")
 # Set it (.example.com) only if another host of the domain must receive the cookie too.
 SESSION_COOKIE_DOMAIN = optional("SESSION_COOKIE_DOMAIN") or None
 
-# The CSRF token of the admin is kept in the session, so there is no second cookie.
-CSRF_USE_SESSIONS = True
+# The forms of the admin have a token in a cookie: in the session, whoever visits the login page
+# would be given one.
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+CSRF_COOKIE_HTTPONLY = True
 
 # How often the worker deletes expired sessions, and failed logins that no longer count.
 SESSION_CLEANUP_INTERVAL_SECONDS = integer(

@@ -16,6 +16,7 @@ from styleguide_example.users.services import user_create
 
 SESSIONS, ATTEMPTS = "/admin/authentication/loginsession/", "/admin/axes/accessattempt/"
 ME = "/api/auth/me/"
+OWN = {"Origin": "https://testserver"}
 
 
 @pytest.fixture
@@ -104,7 +105,6 @@ def test_the_list_takes_a_fixed_number_of_queries(admin):
             assert admin.get(SESSIONS).status_code == 200
         return len(captured)
 
-    queries()  # The first visit also makes the CSRF token.
     first = queries()
     for number in range(5):
         user = user_create(email=f"user{number}@example.com", password=PASSWORD)
@@ -137,10 +137,35 @@ def test_the_index_lists_what_there_is_to_do(admin):
     assert "/admin/axes/accessfailurelog/" not in text
 
 
-def test_the_csrf_token_has_no_cookie_of_its_own(api, db):
+def test_a_visit_of_the_login_page_makes_no_session(api, db):
     answer = api.get("/admin/login/")
-    assert "csrfmiddlewaretoken" in answer.content.decode()
-    assert list(answer.cookies) == ["sessionid"]
+    assert list(answer.cookies) == ["csrftoken"]
+    cookie = answer.cookies["csrftoken"]
+    assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Lax")
+    assert not Session.objects.exists()
+
+
+def test_nor_does_a_login_that_fails(api, db):
+    token = api.get("/admin/login/").cookies["csrftoken"].value
+    form = {"username": "x@example.com", "password": "x", "csrfmiddlewaretoken": token}
+    assert api.post("/admin/login/", form, headers=OWN).status_code == 200
+    assert not Session.objects.exists()
+
+
+def test_a_login_makes_one_session(api, user):
+    User.objects.update(is_admin=True, is_superuser=True)
+    token = api.get("/admin/login/").cookies["csrftoken"].value
+    form = {"username": user.email, "password": PASSWORD, "csrfmiddlewaretoken": token}
+    assert api.post("/admin/login/", form, headers=OWN).status_code == 302
+    assert api.get("/admin/").status_code == 200
+    assert Session.objects.count() == 1
+
+
+def test_a_form_without_its_token_is_refused(api, user):
+    api.get("/admin/login/")
+    form = {"username": user.email, "password": PASSWORD}
+    answer = api.post("/admin/login/", form, headers=OWN)
+    assert (answer.status_code, "sessionid" in answer.cookies) == (403, False)
 
 
 def test_the_periodic_tasks_load(admin):
