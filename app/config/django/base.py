@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "styleguide_example.authentication.middleware.AdminIdleMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     # Last, where it sees a login that was locked out first.
     "axes.middleware.AxesMiddleware",

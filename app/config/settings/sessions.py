@@ -16,6 +16,10 @@ SESSION_COOKIE_AGE = integer("SESSION_COOKIE_AGE", default=1209600, minimum=60)
 # Leave it false where people expect to stay logged in; true ends the login with the browser.
 SESSION_EXPIRE_AT_BROWSER_CLOSE = boolean("SESSION_EXPIRE_AT_BROWSER_CLOSE", default=False)
 
+# Seconds without a request to the admin after which it asks for the password again, 30 minutes.
+# Each request to it starts SESSION_COOKIE_AGE anew.
+ADMIN_IDLE_SECONDS = integer("ADMIN_IDLE_SECONDS", default=1800, minimum=60)
+
 # Set true to count the age from the last request instead of from the login. It costs one
 # database write per request.
 SESSION_SAVE_EVERY_REQUEST = boolean("SESSION_SAVE_EVERY_REQUEST", default=False)

@@ -66,6 +66,7 @@ MALFORMED = [
     ("SESSION_COOKIE_AGE", "two weeks"),
     ("SESSION_COOKIE_AGE", "59"),
     ("SESSION_COOKIE_AGE", "2147483648"),
+    ("ADMIN_IDLE_SECONDS", "59"),
     ("SESSION_COOKIE_SAMESITE", "Loose"),
     ("SESSION_COOKIE_SECURE", "maybe"),
     ("SESSION_COOKIE_HTTPONLY", "maybe"),

@@ -1,12 +1,14 @@
 """The admin's pages about logins: sessions, and who is locked out."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from conftest import PASSWORD, ApiClient
@@ -93,10 +95,11 @@ def test_deleting_a_session_logs_that_person_out(admin, ada, how):
 
 def test_sessions_are_neither_added_nor_edited(admin, ada):
     assert admin.get(f"{SESSIONS}add/").status_code == 403
-    before = list(Session.objects.values_list().order_by("pk"))
+    rows = Session.objects.filter(pk=ada.cookies["sessionid"].value)
+    before = list(rows.values_list())
     answer = admin.post(f"{SESSIONS}{fingerprint(ada)}/change/", {"expire_date_0": "2099-01-01"})
     assert answer.status_code == 403
-    assert list(Session.objects.values_list().order_by("pk")) == before
+    assert list(rows.values_list()) == before
 
 
 def test_the_list_takes_a_fixed_number_of_queries(admin):
@@ -202,3 +205,60 @@ def test_admins_who_change_their_own_password_stay_logged_in(admin):
     assert answer.status_code == 302
     assert admin.get("/admin/").status_code == 200
     assert other.get(ME).status_code == 401
+
+
+def let_pass(admin: ApiClient, seconds: int) -> None:
+    """Let the last use of the admin, or the login, be longer ago."""
+    session = SessionStore(admin.cookies["sessionid"].value)
+    if "admin_seen" in session:
+        session["admin_seen"] -= seconds
+        session.save()
+    else:
+        User.objects.update(last_login=F("last_login") - timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_an_idle_login_to_the_admin_ends(admin, used):
+    if used:
+        assert admin.get("/admin/").status_code == 200
+    let_pass(admin, 1790)
+    assert admin.get("/admin/").status_code == 200
+    let_pass(admin, 1801)
+    answer = admin.get("/admin/users/user/")
+    assert answer.headers["Location"] == "/admin/login/?next=/admin/users/user/"
+    # Ended, not hidden.
+    assert not Session.objects.exists()
+    assert admin.get(ME).status_code == 401
+
+
+def test_an_idle_login_may_not_write_either(admin):
+    let_pass(admin, 1801)
+    assert admin.post("/admin/users/user/add/", {"email": "new@example.com"}).status_code == 302
+    assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_admins_may_end_their_own_session(admin):
+    answer = admin.post(f"{SESSIONS}{fingerprint(admin)}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert admin.get("/admin/").status_code == 302
+
+
+def test_a_session_that_ends_during_a_request_is_no_crash(admin, monkeypatch):
+    def end_first(self: SessionStore, must_create: bool = False) -> None:
+        Session.objects.all().delete()
+        save(self, must_create)
+
+    save = SessionStore.save
+    monkeypatch.setattr(SessionStore, "save", end_first)
+    assert admin.get("/admin/").status_code == 302
+
+
+def test_the_api_knows_no_idle_limit(admin):
+    let_pass(admin, 1801)
+    assert admin.get(ME).status_code == 200
+
+
+def test_the_idle_limit_is_settable(admin, settings):
+    settings.ADMIN_IDLE_SECONDS = 60
+    let_pass(admin, 61)
+    assert admin.get("/admin/").status_code == 302
