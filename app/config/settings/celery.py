@@ -96,6 +96,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=SESSION_CLEANUP_INTERVAL_SECONDS),
         "options": {"expires": SESSION_CLEANUP_INTERVAL_SECONDS},
     },
+    "login-addresses-clear-expired": {
+        "task": "styleguide_example.authentication.tasks.login_addresses_clear_expired",
+        "schedule": timedelta(seconds=SESSION_CLEANUP_INTERVAL_SECONDS),
+        "options": {"expires": SESSION_CLEANUP_INTERVAL_SECONDS},
+    },
 }
 # Write down each run at once; otherwise one that is killed forgets up to three minutes of them.
 CELERY_BEAT_SYNC_EVERY = 1

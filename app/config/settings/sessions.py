@@ -60,7 +60,7 @@ SESSION_COOKIE_DOMAIN = optional("SESSION_COOKIE_DOMAIN") or None
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 CSRF_COOKIE_HTTPONLY = True
 
-# How often the worker deletes expired sessions, and failed logins that no longer count.
+# How often the worker deletes expired sessions, failed logins and addresses that no longer count.
 SESSION_CLEANUP_INTERVAL_SECONDS = integer(
     "SESSION_CLEANUP_INTERVAL_SECONDS", default=3600, minimum=1
 )

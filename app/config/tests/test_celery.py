@@ -117,5 +117,5 @@ def test_rabbitmq_over_tls_always_proves_its_name():
 
 def test_the_interval_of_the_cleanups_is_settable():
     schedule = "[t['schedule'].total_seconds() for t in s.CELERY_BEAT_SCHEDULE.values()]"
-    assert read(schedule) == [3600, 3600]
-    assert read(schedule, SESSION_CLEANUP_INTERVAL_SECONDS="7") == [7, 7]
+    assert set(read(schedule)) == {3600}
+    assert set(read(schedule, SESSION_CLEANUP_INTERVAL_SECONDS="7")) == {7}

@@ -77,6 +77,7 @@ MALFORMED = [
     ("USER_LIST_ACCESS", "some"),
     ("LOGIN_FAILURES_MAX", "0"),
     ("LOGIN_LOCKOUT_SECONDS", "0"),
+    ("LOGIN_ACCOUNT_FAILURES_MAX", "0"),
     ("WORKER_SOFT_SHUTDOWN_SECONDS", "soon"),
     ("PORT", "0"),
     ("PORT", "65536"),

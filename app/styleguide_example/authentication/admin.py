@@ -1,6 +1,6 @@
 from typing import Any
 
-from axes.models import AccessFailureLog, AccessLog
+from axes.models import AccessFailureLog
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from styleguide_example.authentication.models import LoginSession
 from styleguide_example.users.models import User
 
-# Nothing fills these two. What is left of axes, the access attempts, unlocks: delete the row.
-admin.site.unregister((AccessFailureLog, AccessLog))
+# Nothing fills it. What is left of axes: where logins came from, and the access attempts, of which
+# a deleted row unlocks.
+admin.site.unregister(AccessFailureLog)
 
 
 class _SessionChangeList(ChangeList):

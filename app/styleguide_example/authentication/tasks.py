@@ -2,7 +2,7 @@ from datetime import datetime
 from importlib import import_module
 from uuid import UUID
 
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessLog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
@@ -38,3 +38,10 @@ def login_failures_clear_expired() -> None:
     """The next failed login deletes them too, but it may be long in coming."""
     oldest = timezone.now() - settings.AXES_COOLOFF_TIME
     AccessAttempt.objects.filter(attempt_time__lte=oldest).delete()
+
+
+@app.task
+def login_addresses_clear_expired() -> None:
+    """Where people logged in from is kept no longer than the lockout asks for it."""
+    oldest = timezone.now() - settings.LOGIN_ADDRESS_MEMORY
+    AccessLog.objects.filter(attempt_time__lte=oldest).delete()

@@ -1,9 +1,9 @@
-"""Failed logins lock one account for one client address."""
+"""Failed logins lock one account for one client address, and slow it for the others."""
 
 from datetime import timedelta
 
 import pytest
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import connection
 from django.test import RequestFactory
@@ -13,7 +13,10 @@ from structlog.testing import capture_logs
 
 from conftest import PASSWORD, ApiClient
 from styleguide_example.authentication.lockout import client_address
-from styleguide_example.authentication.tasks import login_failures_clear_expired
+from styleguide_example.authentication.tasks import (
+    login_addresses_clear_expired,
+    login_failures_clear_expired,
+)
 from styleguide_example.users.models import User
 from styleguide_example.users.services import user_create
 
@@ -106,6 +109,71 @@ def test_number_and_time_are_settable(user, settings):
     settings.AXES_COOLOFF_TIME = timedelta(seconds=60)
     assert fail(2) == [400, 429]
     assert 0 < int(log_in().headers["Retry-After"]) <= 60
+
+
+@pytest.fixture
+def slowed(user, settings) -> User:
+    """Three failures are much here, from as many addresses; then a try each 300 seconds."""
+    settings.LOGIN_ACCOUNT_FAILURES_MAX = 3
+    log_in(password=PASSWORD)
+    assert [fail_from(number) for number in range(3)] == [400, 400, 400]
+    return user
+
+
+def fail_from(number: int, **options) -> int:
+    return log_in(address=f"198.51.100.{number}", **options).status_code
+
+
+@pytest.mark.parametrize("password", [WRONG, PASSWORD])
+def test_many_failures_from_many_addresses_slow_the_account(slowed, password):
+    answer = log_in(address="198.51.100.9", password=password)
+    assert answer.status_code == 429
+    assert 290 < int(answer.headers["Retry-After"]) <= 300
+    assert answer.json()["message"] == "Too many failed logins. Try again later."
+    # Each try in its turn is judged.
+    age(seconds=301)
+    assert fail_from(9, password=password) == (200 if password == PASSWORD else 400)
+    assert fail_from(8) == (429 if password == WRONG else 400)
+
+
+def test_who_has_logged_in_from_there_need_not_wait(slowed):
+    assert log_in(password=PASSWORD).status_code == 200
+    assert fail(5)[-1] == 429
+    # Of another account, such a login proves nothing.
+    user_create(email="grace@example.com", password=PASSWORD)
+    elsewhere = {"address": ELSEWHERE, "password": PASSWORD}
+    assert log_in(email="grace@example.com", **elsewhere).status_code == 200
+    assert log_in(**elsewhere).status_code == 429
+
+
+def test_an_unknown_account_is_slowed_alike(slowed):
+    statuses = [fail_from(number, email="nobody@example.com") for number in range(4)]
+    assert statuses == [400, 400, 400, 429]
+
+
+def test_the_admin_is_slowed_too(slowed):
+    client = ApiClient(enforce_csrf_checks=False)
+    answer = client.post("/admin/login/", ADMIN_FORM, HTTP_X_FORWARDED_FOR=ELSEWHERE)
+    assert answer.status_code == 429
+    assert "Try again in 5 minutes." in answer.content.decode()
+
+
+def test_slow_logins_are_logged_with_their_turns(slowed):
+    with capture_logs() as lines:
+        fail_from(9)
+        age(seconds=301)
+        fail_from(9)
+    found = [line for line in lines if line["event"].startswith("login_")]
+    assert found == [{"event": "login_slowed", "log_level": "warning", "failures": 3}]
+
+
+def test_addresses_are_forgotten_after_a_month(user):
+    log_in(password=PASSWORD)
+    log_in(password=PASSWORD, address=ELSEWHERE)
+    old = timezone.now() - timedelta(days=30, seconds=1)
+    AccessLog.objects.filter(ip_address=HOME).update(attempt_time=old)
+    login_addresses_clear_expired()
+    assert [row.ip_address for row in AccessLog.objects.all()] == [ELSEWHERE]
 
 
 @pytest.mark.parametrize(
