@@ -90,7 +90,7 @@ def login(site: Site, administrator: Administrator) -> Answer:
 @pytest.mark.destructive
 def test_a_wrong_password_is_refused(site: Site, administrator: Administrator) -> None:
     answer = site.login(Administrator(administrator.email, Secret("wrong")))
-    assert answer.status == 400
+    assert answer.status == 401
     assert answer.headers["Set-Cookie"] is None
 
 

@@ -47,6 +47,10 @@ class LoginApi(APIView):
         # The framework takes the field off the class, where the attribute has another type.
         data = CurrentUserSerializer()  # type: ignore[assignment]
 
+    def get_authenticate_header(self, request: Request) -> str:
+        # Makes "wrong password" a 401, though nothing is authenticated here yet.
+        return CsrfExemptedSessionAuthentication().authenticate_header(request)
+
     @login_schema(InputSerializer, OutputSerializer)
     def post(self, request: Request) -> Response:
         payload = self.InputSerializer(data=request.data)

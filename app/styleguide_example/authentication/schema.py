@@ -14,20 +14,28 @@ _USER = {
 }
 
 
+LOGIN_FAILED = "Wrong email or password."
+
+
 def login_schema(credentials: SerializerClass, login: SerializerClass) -> Decorator:
     return extend_schema(
         operation_id="authLogin",
         tags=["auth"],
         summary="Log in",
-        description=(
-            "Sets the session cookie, and returns the session's key and the user. A wrong "
-            "address or password is a 400 without fields."
-        ),
+        description="Sets the session cookie, and returns the session's key and the user.",
         request=credentials,
         parameters=[RETRY_AFTER],
         responses={
             200: OpenApiResponse(login, description="Logged in."),
-            **errors(400, 403, 413, 415, 429, fields={"email": ["Enter a valid email address."]}),
+            **errors(
+                400,
+                403,
+                413,
+                415,
+                429,
+                fields={"email": ["Enter a valid email address."]},
+                special={401: ("Not logged in, whatever of the two is wrong.", LOGIN_FAILED)},
+            ),
         },
         examples=[
             OpenApiExample(

@@ -3,10 +3,11 @@ from uuid import uuid4
 from django.contrib.auth import authenticate, login
 from django.db import transaction
 from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from styleguide_example.authentication.schema import LOGIN_FAILED
 from styleguide_example.authentication.tasks import login_record
-from styleguide_example.common.exceptions import ApplicationError
 from styleguide_example.tasks.services import task_publish_on_commit
 from styleguide_example.users.models import User
 
@@ -17,7 +18,7 @@ def auth_login(*, request: Request, email: str, password: str) -> User:
     user = authenticate(request._request, username=email, password=password)
     if user is None:
         # The same words for an unknown address, a wrong password and an inactive user.
-        raise ApplicationError("Wrong email or password.")
+        raise AuthenticationFailed(LOGIN_FAILED)
     with transaction.atomic():
         # A login never continues a session: its key may be known to someone else.
         request.session.flush()

@@ -26,7 +26,10 @@ def user_list_schema(user: SerializerClass) -> Decorator:
             *PAGE_PARAMETERS,
             OpenApiParameter("id", int, description="The user with this id."),
             OpenApiParameter(
-                "email", str, description="The user with this address, in any spelling."
+                "email",
+                # Anything but a NUL, which is no text for the database.
+                {"type": "string", "pattern": r"^[^\u0000]*$"},
+                description="The user with this address, in any spelling.",
             ),
             OpenApiParameter("is_admin", bool, description="Only administrators, or only others."),
         ],

@@ -78,7 +78,7 @@ def test_every_error_is_the_one_shape(document, operations):
 @pytest.mark.parametrize(
     ("name", "statuses"),
     [
-        ("authLogin", {200, 400, 403, 406, 413, 415, 429}),
+        ("authLogin", {200, 400, 401, 403, 406, 413, 415, 429}),
         ("authMe", {200, 401, 406}),
         ("authLogout", {200, 401, 403, 406}),
         ("authLogoutGet", {200, 401, 403, 406}),

@@ -44,7 +44,8 @@ def test_failed_logins_look_the_same(api, user, case):
         user.is_active = False
         user.save()
     answer = api.log_in(email=email, password=password)
-    assert answer.status_code == 400
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Session"
     body = answer.json()
     assert body.pop("request_id")
     assert body == {"message": "Wrong email or password.", "extra": {}}
@@ -69,7 +70,7 @@ def test_login_names_the_field_at_fault(api, db, data, field):
 
 
 def test_spaces_belong_to_the_password(api, user):
-    assert api.log_in(email=user.email, password=f" {PASSWORD}").status_code == 400
+    assert api.log_in(email=user.email, password=f" {PASSWORD}").status_code == 401
 
 
 def test_passwords_are_hashed_with_argon2(api, user, settings):

@@ -42,13 +42,13 @@ def age(**by) -> None:
 
 @pytest.fixture
 def locked(user) -> User:
-    assert fail(5) == [400, 400, 400, 400, 429]
+    assert fail(5) == [401, 401, 401, 401, 429]
     return user
 
 
 @pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"])
 def test_the_fifth_failure_locks_whether_or_not_the_account_exists(user, email):
-    assert fail(4, email=email) == [400] * 4
+    assert fail(4, email=email) == [401] * 4
     for _ in range(2):
         answer = log_in(email=email)
         assert answer.status_code == 429
@@ -98,16 +98,16 @@ def test_tries_during_the_lockout_do_not_prolong_it(locked):
 
 
 def test_a_success_clears_the_count(user):
-    assert fail(4) == [400] * 4
+    assert fail(4) == [401] * 4
     assert log_in(password=PASSWORD).status_code == 200
     assert not AccessAttempt.objects.exists()
-    assert fail(4) == [400] * 4
+    assert fail(4) == [401] * 4
 
 
 def test_number_and_time_are_settable(user, settings):
     settings.AXES_FAILURE_LIMIT = 2
     settings.AXES_COOLOFF_TIME = timedelta(seconds=60)
-    assert fail(2) == [400, 429]
+    assert fail(2) == [401, 429]
     assert 0 < int(log_in().headers["Retry-After"]) <= 60
 
 
@@ -116,7 +116,7 @@ def slowed(user, settings) -> User:
     """Three failures are much here, from as many addresses; then a try each 300 seconds."""
     settings.LOGIN_ACCOUNT_FAILURES_MAX = 3
     log_in(password=PASSWORD)
-    assert [fail_from(number) for number in range(3)] == [400, 400, 400]
+    assert [fail_from(number) for number in range(3)] == [401, 401, 401]
     return user
 
 
@@ -132,8 +132,8 @@ def test_many_failures_from_many_addresses_slow_the_account(slowed, password):
     assert answer.json()["message"] == "Too many failed logins. Try again later."
     # Each try in its turn is judged.
     age(seconds=301)
-    assert fail_from(9, password=password) == (200 if password == PASSWORD else 400)
-    assert fail_from(8) == (429 if password == WRONG else 400)
+    assert fail_from(9, password=password) == (200 if password == PASSWORD else 401)
+    assert fail_from(8) == (429 if password == WRONG else 401)
 
 
 def test_who_has_logged_in_from_there_need_not_wait(slowed):
@@ -148,7 +148,7 @@ def test_who_has_logged_in_from_there_need_not_wait(slowed):
 
 def test_an_unknown_account_is_slowed_alike(slowed):
     statuses = [fail_from(number, email="nobody@example.com") for number in range(4)]
-    assert statuses == [400, 400, 400, 429]
+    assert statuses == [401, 401, 401, 429]
 
 
 def test_the_admin_is_slowed_too(slowed):
@@ -306,7 +306,7 @@ def test_a_failed_login_is_the_same_work_for_every_account(db, settings):
             answer = log_in(
                 email=f"{kind}@example.com", password=password, address=f"192.0.2.{number}"
             )
-        assert answer.status_code == 400
+        assert answer.status_code == 401
         verbs = tuple(query["sql"].split()[0] for query in queries)
         work.setdefault((CountedHasher.calls - before, verbs), set()).add(kind)
     assert len(work) == 1, work
