@@ -58,6 +58,8 @@ limit_request_line = 8190
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 # The one header that proxies and routers set themselves, whatever the client sent.
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+# SCRIPT_NAME and PATH_INFO would be believed too, and clients can send those through a router.
+forwarder_headers = ""
 
 # The proxy keeps the access log; the API logs one line per request itself.
 accesslog = None

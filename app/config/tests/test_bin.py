@@ -75,6 +75,32 @@ def test_web_answers_on_the_socket_that_systemd_passes(address):
     assert "probe-1" in output
 
 
+# What some proxy somewhere sets, and so some server somewhere believes.
+FORGED = (
+    "X-Forwarded-Host: evil.example\nX-Forwarded-Server: evil.example\nX-Forwarded-Port: 444\n"
+    "X-Forwarded-Prefix: /evil\nX-Forwarded-Protocol: ssl\nX-Forwarded-Ssl: on\n"
+    "Forwarded: for=192.0.2.1;host=evil.example;proto=https\nX-Real-IP: 192.0.2.1\n"
+    "X-Original-URL: /admin/\nX-Rewrite-URL: /admin/\nX-HTTP-Method-Override: DELETE\n"
+    "X_Forwarded_Proto: https\nSCRIPT_NAME: /evil\nPATH_INFO: /admin/\n"
+)
+
+
+def test_a_forged_header_changes_nothing(address):
+    process = activate(address)
+    request = f"GET /health/live/?a=b HTTP/1.0\nHost: api.example.com\n{FORGED}"
+    try:
+        # Without X-Forwarded-Proto it is plain HTTP, and the redirect shows what Django believes.
+        redirect = ask(address, f"{request}\n")
+        served = ask(address, f"{request}X-Forwarded-Proto: https\n\n")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert redirect.startswith("HTTP/1.0 301 ")
+    assert "Location: https://api.example.com/health/live/?a=b\r\n" in redirect
+    assert served.startswith("HTTP/1.0 200 ")
+    assert served.endswith('{"status":"ok"}')
+
+
 def test_web_with_a_bad_value_stops_before_it_is_ready(address):
     process = activate(address, ALLOWED_HOSTS="https://api.example.com")
     output, errors = process.communicate(timeout=20)
