@@ -12,7 +12,6 @@ SPECTACULAR_SETTINGS = {
         "it comes from a page of an unknown origin."
     ),
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
     # `minLength: 1` where a blank string is refused.
     "ENFORCE_NON_BLANK_FIELDS": True,
     "TAGS": [
