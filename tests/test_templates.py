@@ -64,10 +64,24 @@ def test_logins_are_limited(site: list[str], path: str) -> None:
     assert "POST $binary_remote_addr;" in block(site, "map $request_method $login_client_shop")
 
 
-def test_a_client_does_not_choose_its_address(site: list[str]) -> None:
-    """The application counts failed logins by it."""
-    sent = [line for line in site if line.startswith("proxy_set_header X-Forwarded-")]
-    assert sent == ["proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header X-Forwarded-Proto https;"]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Host", "$request_host"),
+        ("X-Real-IP", "$remote_addr"),
+        ("X-Forwarded-For", "$remote_addr"),
+        ("X-Forwarded-Host", "$request_host"),
+        ("X-Forwarded-Port", "443"),
+        ("X-Forwarded-Proto", "https"),
+        # What is empty is not sent.
+        *((name, '""') for name in ("Forwarded", "X-Forwarded-Server", "X-Client-IP", "X-Original-URL", "Proxy")),
+    ],
+)
+def test_a_client_does_not_choose_where_it_comes_from_and_leads_to(site: list[str], name: str, value: str) -> None:
+    """The application counts failed logins by the address, and writes links with the host."""
+    assert [line for line in site if line.startswith(f"proxy_set_header {name} ")] == [
+        f"proxy_set_header {name} {value};"
+    ]
 
 
 def test_a_boot_starts_the_timers_of_the_release_and_not_their_commands(tmp_path: Path) -> None:
