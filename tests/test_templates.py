@@ -16,6 +16,7 @@ GIVEN = {
     "project_domain": "shop.example",
     "nginx_upstream_socket": "/srv/shop/current/web.sock",
     "ansible_managed": "Ansible manages this file",
+    "ansible_facts": {"all_ipv6_addresses": ["fe80::1"]},
 }
 
 
@@ -82,6 +83,25 @@ def test_a_client_does_not_choose_where_it_comes_from_and_leads_to(site: list[st
     assert [line for line in site if line.startswith(f"proxy_set_header {name} ")] == [
         f"proxy_set_header {name} {value};"
     ]
+
+
+@pytest.mark.parametrize("status", ["400", "414", "494"])
+def test_a_malformed_request_is_answered_by_a_location_with_a_path(site: list[str], status: str) -> None:
+    """nginx makes a 500 of it where the location has a name, since the request has no path that it knows."""
+    (answer,) = [line for line in site if re.search(rf"error_page [0-9 ]*\b{status}\b", line)]
+    assert re.search(rf"error_page [0-9 ]*\b{status}\b[0-9 ]*(=431)? /\.error;", answer)
+
+
+@pytest.mark.parametrize("name", ["project.conf.j2", "port.conf.j2"])
+@pytest.mark.parametrize(("addresses", "found"), [(["fe80::1"], True), ([], False)])
+def test_ipv6_is_listened_on_where_the_host_has_it(
+    tmp_path: Path, name: str, addresses: list[str], found: bool
+) -> None:
+    """Elsewhere nginx would not start."""
+    given = {"ansible_facts": {"all_ipv6_addresses": addresses}, "item": {"port": 80, "tls": False}}
+    lines = render("nginx", name, tmp_path, **given)
+    assert any(line.startswith("listen [::]:80") for line in lines) == found
+    assert any(line.startswith("listen 80") for line in lines)
 
 
 def test_a_boot_starts_the_timers_of_the_release_and_not_their_commands(tmp_path: Path) -> None:

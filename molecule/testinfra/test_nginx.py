@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import inventory
@@ -31,6 +32,11 @@ def test_http_redirects_to_https(site: Site, path: str) -> None:
     answer = site.get(path, scheme="http")
     assert answer.status == 308
     assert answer.headers["Location"] == f"{site.origin}{path}"
+
+
+def test_http_on_the_port_of_https_redirects_too(site: Site) -> None:
+    answer = replace(site, http_port=site.https_port).get("/api/users/?limit=1", scheme="http")
+    assert (answer.status, answer.headers["Location"]) == (308, f"{site.origin}/api/users/?limit=1")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -79,7 +85,11 @@ def test_a_client_cannot_choose_the_request_id(site: Site) -> None:
         (413, "POST", "/api/auth/logout/", {"Content-Length": str(2**30)}),
         (405, "TRACE", "/api/auth/me/", {}),
         (405, "POST", "/static/admin/css/base.css", {}),
-        (400, "GET", "/api/users/", {"Authorization": "a" * 9000}),
+        (400, "GET", "/../..", {}),
+        (400, "GET", "/%00", {}),
+        (414, "GET", f"/{'a' * 9000}", {}),
+        (431, "GET", "/api/users/", {"Authorization": "a" * 9000}),
+        (501, "POST", "/api/auth/logout/", {"Transfer-Encoding": "gzip"}),
     ],
 )
 def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(

@@ -1,0 +1,107 @@
+"""What passes between nginx and an application, seen with an application that tells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from support import Site, eventually
+from testinfra.host import Host
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.slipway,
+    pytest.mark.group("web"),
+    pytest.mark.destructive,
+    pytest.mark.units("nginx", "tested"),
+]
+
+# Answers with the headers that it got, or with large ones, or with one event each second.
+APPLICATION = """
+import http.server, json, os, socketserver, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        for number in range(25 if self.path == "/tested/large" else 0):
+            self.send_header(f"X-Large-{number}", "a" * 1000)
+        self.send_header("X-Accel-Buffering", "no")
+        self.end_headers()
+        for number in range(3 if self.path == "/tested/events" else 0):
+            self.wfile.write(b"data: event\\n\\n")
+            time.sleep(1)
+        self.wfile.write(json.dumps(dict(self.headers)).encode())
+
+    def log_message(self, *words):
+        pass
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    pass
+
+os.umask(0)
+Server("/run/tested.sock", Handler).serve_forever()
+"""
+CONFIGURATION = "/etc/nginx/conf.d/slipway.conf"
+LOCATION = "    location /tested/ { proxy_pass http://unix:/run/tested.sock; }"
+FORGED = {
+    "X-Real-IP": "6.6.6.6",
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Host": "evil.test",
+    "X-Forwarded-Port": "6666",
+    "X-Forwarded-Proto": "http",
+    "X-Forwarded-Server": "evil.test",
+    "Forwarded": "for=6.6.6.6",
+    "X-Client-IP": "6.6.6.6",
+    "X_Forwarded_For": "6.6.6.6",
+}
+
+
+@pytest.fixture(scope="module")
+def application(host: Host) -> Iterator[None]:
+    """Serves /tested/ behind the same settings as the application of the host."""
+    host.check_output("cp -p %s /run/slipway.conf.old", CONFIGURATION)
+    host.check_output("systemd-run --unit=tested python3 -c %s", APPLICATION)
+    host.check_output("sed -i %s %s", f"s|^    location / {{|{LOCATION}\\n&|", CONFIGURATION)
+    try:
+        eventually(lambda: host.file("/run/tested.sock").exists, seconds=10)
+        host.check_output("systemctl reload nginx")
+        yield
+    finally:
+        host.check_output("mv /run/slipway.conf.old %s", CONFIGURATION)
+        host.check_output("systemctl reload nginx")
+        host.check_output("systemctl stop tested && rm -f /run/tested.sock")
+
+
+def test_a_client_cannot_say_where_it_comes_from_and_leads_to(application: None, site: Site) -> None:
+    seen = site.get("/tested/", headers=FORGED).json
+    clients = {seen[name] for name in ("X-Real-IP", "X-Forwarded-For")}
+    assert len(clients) == 1
+    assert not {"6.6.6.6", "evil.test"} & set(seen.values())
+    host_header = site.host_header(site.https_port, 443)
+    assert (seen["Host"], seen["X-Forwarded-Host"]) == (host_header, host_header)
+    assert (seen["X-Forwarded-Port"], seen["X-Forwarded-Proto"]) == (str(site.https_port), "https")
+    assert not {"X-Forwarded-Server", "Forwarded", "X-Client-IP", "X_Forwarded_For"} & set(seen)
+
+
+def test_the_host_of_an_absolute_address_is_the_one_that_counts(application: None, site: Site) -> None:
+    seen = site.get(f"https://{site.domain}/tested/", host="evil.test").json
+    assert (seen["Host"], seen["X-Forwarded-Host"]) == (site.domain, site.domain)
+
+
+def test_an_answer_may_have_large_headers(application: None, site: Site) -> None:
+    answer = site.get("/tested/large")
+    assert (answer.status, len(answer.headers["X-Large-24"])) == (200, 1000)
+
+
+def test_events_arrive_as_they_are_sent(application: None, site: Site) -> None:
+    connection = site.open()
+    connection.request("GET", "/tested/events", headers={"Host": site.host_header(site.https_port, 443)})
+    answer = connection.getresponse()
+    arrivals = []
+    while answer.readline().startswith(b"data: "):
+        arrivals.append(time.monotonic())
+        answer.readline()
+    connection.close()
+    assert len(arrivals) == 3
+    assert arrivals[2] - arrivals[0] > 1.5
