@@ -87,11 +87,18 @@ def test_the_fact_of_the_host_tells_where_maintenance_is_turned_on(
     assert host(tmp_path, monkeypatch, facts, *processes).status("", ["nginx"])["maintenance"] == expected
 
 
-@pytest.mark.parametrize(("facts", "asked"), [({"https_port": 8443}, [("shop.example.com", 8443)]), ({}, [])])
+@pytest.mark.parametrize(
+    ("facts", "asked"),
+    [
+        ({"https_port": 8443}, [("shop.example.com", 8443, False)]),
+        ({"https_port": 443, "proxy_protocol": True}, [("shop.example.com", 443, True)]),
+        ({}, []),
+    ],
+)
 def test_the_certificate_is_looked_at_where_the_fact_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], asked: list[tuple[str, int]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], asked: list[tuple[str, int, bool]]
 ) -> None:
-    connections: list[tuple[str, int]] = []
+    connections: list[tuple[str, int, bool]] = []
     monkeypatch.setattr(status, "certificate", lambda *where: connections.append(where))
     host(tmp_path, monkeypatch, facts, "web").certificate()
     assert connections == asked

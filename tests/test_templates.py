@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_logins_are_limited(site: list[str], path: str) -> None:
     limits = [line for line in block(site, locations[0]) if line.startswith("limit_req ")]
     assert limits == ["limit_req zone=logins_shop burst=10 nodelay;"]
     assert "limit_req_zone $login_client_shop zone=logins_shop:1m rate=30r/m;" in site
-    assert "POST $binary_remote_addr;" in block(site, "map $request_method $login_client_shop")
+    assert "POST $client;" in block(site, "map $request_method $login_client_shop")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,58 @@ def test_a_client_does_not_choose_where_it_comes_from_and_leads_to(site: list[st
     assert [line for line in site if line.startswith(f"proxy_set_header {name} ")] == [
         f"proxy_set_header {name} {value};"
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:0:10::7", "2001:db8:0:10::"),
+        # Bytes that are a line's end, and all that one may be.
+        ("2001:db8:a0a:a0a:a0a:a0a:a0a:a0a", "2001:db8:a0a:a0a::"),
+        # As some proxies write an address of IPv4.
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::ffff:ffff:cb00:7107", "::"),
+    ],
+)
+def test_who_shares_64_bits_of_ipv6_is_one_client(tmp_path: Path, address: str, client: str) -> None:
+    """Any customer has as many addresses of IPv6 as a limit would take to count."""
+    entries = block(render("nginx", "nginx.conf.j2", tmp_path), "map $binary_remote_addr $client {")
+    assert entries[0] == "default $binary_remote_addr;"
+    packed = ip_address(address).packed
+    patterns = [re.findall(r'^"~(.+)" \$(\w+);$', line)[0] for line in entries[1:]]
+    found = [
+        match.group(name)
+        for pattern, name in patterns
+        if (match := re.search(pattern.replace("?<", "?P<").encode(), packed))
+    ]
+    assert (found[0] if found else packed) == ip_address(client).packed[: 4 if "." in client else 8]
+
+
+@pytest.mark.parametrize("servers", [1, 2], ids=["alone", "with a front end"])
+@pytest.mark.parametrize(("protocol", "header"), [(False, "X-Forwarded-For"), (True, "proxy_protocol")])
+def test_trusted_proxies_say_who_the_client_is_and_nobody_else(
+    tmp_path: Path, servers: int, protocol: bool, header: str
+) -> None:
+    given: dict[str, Any] = {
+        "nginx_trusted_proxies": ["10.0.0.0/24", "fd00::/64"],
+        "nginx_proxy_protocol_enabled": protocol,
+        "nginx_frontend_domains": ["app.example"][: servers - 1],
+        "nginx_frontends_path": "/srv/shop/frontends",
+        "nginx_earlier_frontends_path": "/srv/shop/frontend_files",
+    }
+    lines = render("nginx", "project.conf.j2", tmp_path, **given)
+    # One more redirects.
+    for line in ("set_real_ip_from 10.0.0.0/24;", "set_real_ip_from fd00::/64;", f"real_ip_header {header};"):
+        assert lines.count(line) == servers + 1
+    assert lines.count("real_ip_recursive on;") == servers + 1
+    assert len([line for line in lines if line.startswith("set_real_ip_from")]) == 2 * (servers + 1)
+    listening = [line for line in lines if line.startswith("listen ")]
+    assert all(("proxy_protocol" in line) == protocol for line in listening)
+
+
+def test_no_proxy_is_trusted_by_default(site: list[str]) -> None:
+    assert not [line for line in site if "real_ip" in line]
 
 
 @pytest.mark.parametrize("status", ["400", "414", "494"])

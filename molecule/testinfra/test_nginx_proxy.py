@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
+import inventory
 import pytest
-from support import Site, eventually
+from support import Site, events, eventually
 from testinfra.host import Host
 
 pytestmark = [
@@ -105,3 +107,66 @@ def test_events_arrive_as_they_are_sent(application: None, site: Site) -> None:
     connection.close()
     assert len(arrivals) == 3
     assert arrivals[2] - arrivals[0] > 1.5
+
+
+# --- proxies in front of nginx
+
+# Runs on the host, which has all addresses that begin with 127: one request for each list of hops.
+ASK = """
+import http.client, json, ssl, sys
+source, port, domain, method, path, lists = json.loads(sys.argv[1])
+answers = []
+for hops in lists:
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, source_address=(source, 0))
+    connection.request(method, path, headers={"Host": domain, "X-Forwarded-For": hops})
+    answer = connection.getresponse()
+    answers.append([answer.status, answer.read().decode()])
+print(json.dumps(answers))
+"""
+PROXY, STRANGER = "127.0.0.7", "127.0.0.8"
+
+
+@pytest.fixture
+def trusting(host: Host) -> None:
+    if PROXY + "/32" not in inventory.variables(host).get("nginx_trusted_proxies", []):
+        pytest.skip("This inventory trusts no proxy on the host itself.")
+
+
+def ask(host: Host, site: Site, source: str, method: str, path: str, lists: list[str]) -> list[tuple[int, str]]:
+    """Ask through a proxy: the status and the body of each answer."""
+    words = json.dumps([source, site.https_port, site.domain, method, path, lists])
+    found: list[tuple[int, str]] = json.loads(host.check_output("python3 -c %s %s", ASK, words))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "hops", "client"),
+    [
+        (PROXY, "203.0.113.9", "203.0.113.9"),
+        (PROXY, "2001:db8::9", "2001:db8::9"),
+        # What the client sent comes first, and the proxies that are trusted last.
+        (PROXY, "6.6.6.6, 203.0.113.9, 10.99.0.1", "203.0.113.9"),
+        (STRANGER, "6.6.6.6", STRANGER),
+        (STRANGER, "6.6.6.6, 10.99.0.1", STRANGER),
+    ],
+)
+def test_a_trusted_proxy_says_who_the_client_is(
+    trusting: None, application: None, host: Host, site: Site, source: str, hops: str, client: str
+) -> None:
+    """And nobody else. The application hears it, and the journal has it."""
+    ((_, body),) = ask(host, site, source, "GET", "/tested/", [hops])
+    seen = json.loads(body)
+    assert (seen["X-Real-IP"], seen["X-Forwarded-For"]) == (client, client)
+    (event,) = eventually(lambda: events(host, seen["X-Request-ID"]), seconds=10)
+    assert event["client"] == client
+
+
+def test_clients_behind_a_proxy_are_limited_each_by_itself(trusting: None, host: Host, site: Site) -> None:
+    """Who has 64 bits of IPv6 is one of them."""
+    one = [f"2001:db8:0:1::{number:x}" for number in range(16)]
+    others = [f"203.0.113.{number}" for number in range(16)] + [f"2001:db8:1:{number:x}::1" for number in range(16)]
+    limited = [status for status, _ in ask(host, site, PROXY, "POST", "/api/auth/login/", one)]
+    assert limited[:11] == [400] * 11
+    assert 429 in limited[11:]
+    assert {status for status, _ in ask(host, site, PROXY, "POST", "/api/auth/login/", others)} == {400}

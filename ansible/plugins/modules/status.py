@@ -75,17 +75,18 @@ def state(unit: str) -> Unit:
     return {"state": "restarting" if again else str(active), "restarts": restarts}
 
 
-def certificate(domain: str, port: int) -> Certificate | None:
+def certificate(domain: str, port: int, proxied: bool) -> Certificate | None:
     """When the certificate expires that the proxy on this host shows; None when it shows none."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # It is only looked at.
     try:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=PROXY_SECONDS) as link,
-            context.wrap_socket(link, server_hostname=domain) as secure,
-        ):
-            shown = secure.getpeercert(binary_form=True)
+        with socket.create_connection(("127.0.0.1", port), timeout=PROXY_SECONDS) as link:
+            if proxied:
+                # The PROXY protocol's words for whoever asks on his own behalf.
+                link.sendall(b"PROXY UNKNOWN\r\n")
+            with context.wrap_socket(link, server_hostname=domain) as secure:
+                shown = secure.getpeercert(binary_form=True)
         words = ["openssl", "x509", "-inform", "DER", "-noout", "-enddate"]
         said = subprocess.run(words, input=shown, capture_output=True, check=True).stdout.decode()
         return {"expires": iso(ssl.cert_time_to_seconds(said.strip().partition("=")[2]))}
@@ -202,8 +203,8 @@ class Host:
         return {"ok": answer.ok, "answer": answer.text}
 
     def certificate(self) -> Certificate | None:
-        port = self.facts.get("https_port")
-        return certificate(self.project.health_host, port) if self.slots.has_web and port else None
+        port, proxied = self.facts.get("https_port"), bool(self.facts.get("proxy_protocol"))
+        return certificate(self.project.health_host, port, proxied) if self.slots.has_web and port else None
 
     def unfinished(self) -> Unfinished | None:
         """What was begun and not ended."""

@@ -43,6 +43,7 @@ CONVENTIONS = {
     "_frontends": network.FRONTENDS,
     "_listen_addresses": network.ADDRESSES,
     "_networks": network.NETWORKS,
+    "_proxies": network.PROXIES,
     "_private_ports": network.PRIVATE_PORTS,
     "_admins": keys.ADMINISTRATORS,
     "_email": network.EMAIL_ADDRESS,

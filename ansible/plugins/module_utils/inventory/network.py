@@ -52,8 +52,13 @@ def is_host(value: str) -> bool:
 def is_network(value: object) -> bool:
     """Also a single address has its prefix: PostgreSQL takes it for a host name without."""
     with contextlib.suppress(ValueError):
-        return isinstance(value, str) and "/" in value and bool(ipaddress.ip_network(value))
+        return isinstance(value, str) and bool(re.search(r"/\d+$", value)) and bool(ipaddress.ip_network(value))
     return False
+
+
+def is_network_of_proxies(value: object) -> bool:
+    """Not everybody: whoever counts as a proxy may claim to be anyone."""
+    return is_network(value) and ipaddress.ip_network(str(value)).prefixlen > 0
 
 
 def is_email(value: object) -> bool:
@@ -148,6 +153,11 @@ ADDRESSES = Rule(
 NETWORKS = Rule(
     lambda value: all(map(is_network, value)),
     "each must be a network in CIDR notation whose address is its first, or an address followed by /32",
+    ["10.0.0.0/24", "10.0.1.5/32"],
+)
+PROXIES = Rule(
+    lambda value: all(map(is_network_of_proxies, value)),
+    f"{NETWORKS.words}, and none may hold everybody, who could then claim any address",
     ["10.0.0.0/24", "10.0.1.5/32"],
 )
 PRIVATE_PORTS = Rule(

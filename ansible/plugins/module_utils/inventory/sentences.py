@@ -105,6 +105,15 @@ def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
         yield f"{' and '.join(PORTS)} are both {ports.pop()}, in {where()}: each needs its own port."
 
 
+def describe_proxies(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
+    """A sentence about a balancer that would hide every client."""
+    if valid.get("nginx_proxy_protocol_enabled") and not valid.get("nginx_trusted_proxies"):
+        yield (
+            f"nginx_proxy_protocol_enabled is true, in {where()}, and no proxy is trusted, so that all clients have "
+            "the address of the balancer: add its network to nginx_trusted_proxies."
+        )
+
+
 def is_own(given: Mapping[str, Any]) -> bool:
     """Whether the project is Slipway's own application, whose processes no inventory has to name."""
     return "application_processes" not in given
