@@ -66,6 +66,17 @@ def test_logins_are_limited(site: list[str], path: str) -> None:
     assert "POST $client;" in block(site, "map $request_method $login_client_shop")
 
 
+@pytest.mark.parametrize("location", ["location / {", "location ~ ^(/api/auth/login/"])
+def test_a_client_has_some_requests_at_once(tmp_path: Path, location: str) -> None:
+    """It would fill the queue of the application. A browser asks for less, and static files are not counted."""
+    given = {"nginx_client_requests_count": 30}
+    lines = render("nginx", "project.conf.j2", tmp_path, **given)
+    assert "limit_conn clients_shop 30;" in block(lines, location)
+    assert lines.count("limit_conn clients_shop 30;") == 2
+    assert "http2_max_concurrent_streams 15;" in lines
+    assert "limit_conn_zone $client zone=clients_shop:1m;" in lines
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
