@@ -93,6 +93,13 @@ def test_what_has_no_way_back_is_refused_before_anything_is_reversed(project: Dj
 # --- what is refused before a release is built
 
 
+def test_each_name_that_serves_is_one_of_the_project_s(project: DjangoProject) -> None:
+    project.set("ALLOWED_HOSTS = ['.shop.example']")
+    assert "pending" in project.take("check", PROJECT_HOSTS="shop.example .shop.example")
+    with pytest.raises(Refused, match=r"ALLOWED_HOSTS lacks a\.example, \.b\.example, so Django"):
+        project.take("check", PROJECT_HOSTS="a.example .b.example")
+
+
 @pytest.mark.parametrize("step", ["build", "check"])
 @pytest.mark.parametrize(
     ("line", "sentence"),

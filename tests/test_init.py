@@ -21,7 +21,7 @@ def test_a_stock_project_gets_what_its_settings_lack(tmp_path: Path) -> None:
     assert found["application_settings_module"] == "mysite.settings"
     assert found["application_persistent_paths"] == ["db.sqlite3"]
     assert found["application_settings"]["DEBUG"] is False
-    assert found["application_settings"]["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
+    assert found["application_settings"]["ALLOWED_HOSTS"] == "{{ application_allowed_hosts }}"
     assert found["application_settings"]["SECRET_KEY"] == "{{ application_secret_key }}"  # noqa: S105 - a reference
     assert commands(found)["web"].startswith("gunicorn mysite.wsgi:application")
     assert found["application_python_packages"] == ["gunicorn"]
@@ -45,7 +45,7 @@ def test_the_shape_of_cookiecutter_django_is_known(tmp_path: Path) -> None:
     assert found["application_media_folder"] == "shop/media"
     assert found["application_environment"] == {
         "DJANGO_ADMIN_URL": "admin/",
-        "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
+        "DJANGO_ALLOWED_HOSTS": "{{ application_allowed_hosts | join(',') }}",
         "DJANGO_DEBUG": "False",
         "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
     }

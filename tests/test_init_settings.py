@@ -11,7 +11,11 @@ from init_project import BASE, WSGI, init, make, written
     ("settings", "variable", "value"),
     [
         ("import os\nos.environ['DJANGO_SECRET_KEY']", "DJANGO_SECRET_KEY", "{{ application_secret_key }}"),
-        ("ALLOWED = env.list('DJANGO_ALLOWED_HOSTS')", "DJANGO_ALLOWED_HOSTS", "{{ application_domain }}"),
+        (
+            "ALLOWED = env.list('DJANGO_ALLOWED_HOSTS')",
+            "DJANGO_ALLOWED_HOSTS",
+            "{{ application_allowed_hosts | join(',') }}",
+        ),
         ("HOST = config('POSTGRES_HOST', default='db')", "POSTGRES_HOST", "/run/postgresql"),
         ("PASSWORD = os.getenv('DB_PASSWORD')", "DB_PASSWORD", "{{ vault_database_password }}"),
         ("DEBUG = config('DEBUG', default=True, cast=bool)", "DEBUG", "False"),
@@ -59,7 +63,7 @@ def test_a_variable_that_debug_is_read_from_is_known_by_its_use(tmp_path: Path) 
 def test_literal_hosts_without_the_domain_are_replaced(tmp_path: Path) -> None:
     make(tmp_path, "ALLOWED_HOSTS = ['localhost']\nCSRF_TRUSTED_ORIGINS = ['https://old.example']\n")
     found = written(tmp_path)["application_settings"]
-    assert found["ALLOWED_HOSTS"] == ["{{ application_domain }}"]
+    assert found["ALLOWED_HOSTS"] == "{{ application_allowed_hosts }}"
     assert found["CSRF_TRUSTED_ORIGINS"] == ["https://{{ application_domain }}"]
 
 

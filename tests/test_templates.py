@@ -145,6 +145,36 @@ def test_trusted_proxies_say_who_the_client_is_and_nobody_else(
     assert all(("proxy_protocol" in line) == protocol for line in listening)
 
 
+def test_each_name_serves_redirects_or_is_cut_off(tmp_path: Path) -> None:
+    given = {
+        "project_other_domains": ["www.shop.example", "*.shop.example"],
+        "project_redirect_domains": ["old.example"],
+    }
+    lines = render("nginx", "project.conf.j2", tmp_path, **given)
+    plain, serving, moved = [line for line in lines if line.startswith("server_name ")]
+    assert plain == "server_name shop.example www.shop.example *.shop.example old.example;"
+    assert serving == "server_name shop.example www.shop.example *.shop.example;"
+    assert moved == "server_name old.example;"
+    assert "return 308 https://shop.example$request_uri;" in lines[lines.index(moved) :]
+
+
+def test_the_application_answers_to_each_name_that_serves(tmp_path: Path) -> None:
+    given = {
+        "project_other_domains": ["www.shop.example", "*.shop.example"],
+        "project_redirect_domains": ["old.example"],
+    }
+    found = templar("application", tmp_path, **given).template(trust_as_template("{{ application_allowed_hosts }}"))
+    assert found == ["shop.example", "www.shop.example", ".shop.example"]
+
+
+def test_a_certificate_is_for_all_names(tmp_path: Path) -> None:
+    frontends = [{"domain": "app.example", "path": "/srv/app"}]
+    given = {"project_other_domains": ["*.shop.example"], "project_redirect_domains": ["old.example"]}
+    knows = templar("certificates", tmp_path, project_frontends=frontends, **given)
+    found = knows.template(trust_as_template("{{ certificates_other_domains }}"))
+    assert found == ["*.shop.example", "old.example", "app.example"]
+
+
 def test_no_proxy_is_trusted_by_default(site: list[str]) -> None:
     assert not [line for line in site if "real_ip" in line]
 

@@ -124,7 +124,7 @@ def test_front_ends_must_be_built_and_have_names_of_their_own(project: Path) -> 
     inventory.write_text(yaml.safe_dump(values))
     output = validate(project)
     assert f"names {project}/dist, which has no index.html and assets/: build the front end first" in output
-    assert "names a domain that project_domain or another front end has" in output
+    assert "names demo.example.org, which project_domain has: name it in one of them." in output
     assert "serves https://demo.example.org:8443, which may not call the API: add it to project_frontend_ori" in output
     assert "TASK [Connect]" not in output
     (project / "dist/assets").mkdir(parents=True)

@@ -17,7 +17,7 @@ DEBUG_NAMES = ("DEBUG", "DJANGO_DEBUG")
 # The names that environments have, and what this inventory has for them.
 KNOWN = {
     "DJANGO_SECRET_KEY": "{{ application_secret_key }}",
-    "DJANGO_ALLOWED_HOSTS": "{{ application_domain }}",
+    "DJANGO_ALLOWED_HOSTS": "{{ application_allowed_hosts | join(',') }}",
     "CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "https://{{ application_domain }}",
     "DJANGO_ADMIN_URL": "admin/",
@@ -119,7 +119,7 @@ def written_out(settings: Settings, domain: str, broker: str | None) -> dict[str
         own["DEBUG"] = False
     hosts, origins = settings.literal("ALLOWED_HOSTS"), settings.literal("CSRF_TRUSTED_ORIGINS")
     if isinstance(hosts, list | tuple) and not covers(hosts, domain):
-        own["ALLOWED_HOSTS"] = ["{{ application_domain }}"]
+        own["ALLOWED_HOSTS"] = "{{ application_allowed_hosts }}"
     if isinstance(origins, list | tuple) or "ALLOWED_HOSTS" in own:
         # Without its scheme and its star, an origin is a name as ALLOWED_HOSTS has them.
         given = origins if isinstance(origins, list | tuple) else ()

@@ -102,5 +102,6 @@ class ActionModule(ActionBase):
         yield from sentences.describe_login(variables, valid, partial(place, "ansible_user"))
         yield from describe_hooks(Path(valid.get("release_hooks_path") or folder / "hooks"), self._loader)
         yield from sentences.describe_frontends(valid, partial(place, "project_frontends"))
+        yield from sentences.describe_names(valid, place)
         yield from sentences.describe_ports(valid, partial(place, "project_https?_port"))
         yield from sentences.describe_proxies(valid, partial(place, "nginx_proxy_protocol_enabled"))

@@ -75,16 +75,24 @@ def require_settings() -> None:
     from django.conf import settings
     from django.http.request import validate_host
 
-    domain, root = os.environ["PROJECT_DOMAIN"], os.environ["PROJECT_ROOT"]
+    root = os.environ["PROJECT_ROOT"]
+    # A host that begins with a dot stands for all names below it. Earlier releases know none but the domain.
+    hosts = os.environ.get("PROJECT_HOSTS") or os.environ["PROJECT_DOMAIN"]
+    refused = [
+        host
+        for host in hosts.split()
+        if not validate_host(f"any{host}" if host[0] == "." else host, settings.ALLOWED_HOSTS)
+    ]
     if settings.DEBUG:
         raise Refused(
             "DEBUG is on, which shows code and settings to every visitor: turn it off in the settings, or with "
             "`application_settings: {DEBUG: false}`."
         )
-    if not validate_host(domain, settings.ALLOWED_HOSTS):
+    if refused:
         raise Refused(
-            f"ALLOWED_HOSTS lacks {domain}, so Django refuses every request: add it to the settings or to the "
-            f"environment that they read, or write `application_settings: {{ALLOWED_HOSTS: [{domain}]}}`."
+            f"ALLOWED_HOSTS lacks {', '.join(refused)}, so Django refuses every request: add it to the settings or to "
+            "the environment that they read, or write "
+            '`application_settings: {ALLOWED_HOSTS: "{{ application_allowed_hosts }}"}`.'
         )
     for alias, database in settings.DATABASES.items():
         name = str(database.get("NAME") or "")

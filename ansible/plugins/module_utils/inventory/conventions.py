@@ -39,6 +39,8 @@ CONVENTIONS = {
     "_percent": rules.PERCENT,
     "_path": rules.ABSOLUTE_PATH,
     "_domain": network.DOMAIN,
+    "_other_domains": network.NAMES,
+    "_redirect_domains": network.NAMES,
     "_domains": network.DOMAINS,
     "_frontends": network.FRONTENDS,
     "_listen_addresses": network.ADDRESSES,

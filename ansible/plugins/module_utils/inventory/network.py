@@ -144,6 +144,11 @@ DOMAINS = Rule(
     "each must be a host name in lower case, without scheme or port",
     ["app.example.org"],
 )
+NAMES = Rule(
+    lambda value: all(isinstance(each, str) and is_domain(each.removeprefix("*.")) for each in value),
+    'each must be a host name in lower case, without scheme or port, or "*." and the domain whose names are meant',
+    ["www.example.org", "*.example.org"],
+)
 HOST = Rule(is_host, "it must be a host name or an IP address", "203.0.113.7")
 ADDRESSES = Rule(
     lambda value: all(map(is_address, value)),

@@ -87,8 +87,6 @@ def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
     domains = [frontend["domain"] for frontend in frontends]
     for path in (frontend["path"] for frontend in frontends if not is_built(Path(frontend["path"]))):
         yield f"project_frontends, in {where()}, names {path}, {NOT_BUILT}"
-    if len({*domains, valid.get("project_domain")}) <= len(domains):
-        yield f"project_frontends, in {where()}, names a domain that project_domain or another front end has."
     port = int(valid["project_https_port"])
     for origin in (f"https://{domain}" + (f":{port}" if port != 443 else "") for domain in domains):
         if origin not in valid.get("project_frontend_origins", []):
@@ -96,6 +94,17 @@ def describe_frontends(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
                 f"project_frontends, in {where()}, serves {origin}, which may not call the API: add it to "
                 "project_frontend_origins."
             )
+
+
+def describe_names(valid: Mapping[str, Any], place: Callable[[str], str]) -> Iterator[str]:
+    """Sentences about names that are there twice, each of which can lead to one thing alone."""
+    names = {name: valid.get(name) or [] for name in ("project_other_domains", "project_redirect_domains")}
+    names["project_frontends"] = [frontend["domain"] for frontend in valid.get("project_frontends") or []]
+    seen = {valid.get("project_domain"): "project_domain"}
+    for variable, domain in ((variable, domain) for variable, domains in names.items() for domain in domains):
+        if domain in seen:
+            yield f"{variable}, in {place(variable)}, names {domain}, which {seen[domain]} has: name it in one of them."
+        seen[domain] = variable
 
 
 def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
