@@ -71,7 +71,8 @@ def test_a_client_has_some_requests_at_once(tmp_path: Path, location: str) -> No
     """It would fill the queue of the application. A browser asks for less, and static files are not counted."""
     given = {"nginx_client_requests_count": 30}
     lines = render("nginx", "project.conf.j2", tmp_path, **given)
-    assert "limit_conn clients_shop 30;" in block(lines, location)
+    # A server before it redirects.
+    assert "limit_conn clients_shop 30;" in block(lines[lines.index("client_max_body_size 10m;") :], location)
     assert lines.count("limit_conn clients_shop 30;") == 2
     assert "http2_max_concurrent_streams 15;" in lines
     assert "limit_conn_zone $client zone=clients_shop:1m;" in lines
@@ -173,6 +174,18 @@ def test_a_certificate_is_for_all_names(tmp_path: Path) -> None:
     knows = templar("certificates", tmp_path, project_frontends=frontends, **given)
     found = knows.template(trust_as_template("{{ certificates_other_domains }}"))
     assert found == ["*.shop.example", "old.example", "app.example"]
+
+
+def test_no_name_but_the_project_s_reaches_more_than_the_health_check(tmp_path: Path) -> None:
+    for name in ("port.conf.j2", "health.conf.j2"):
+        lines = render("nginx", name, tmp_path, item={"port": 443, "tls": True}, nginx_health_path="/up")
+        locations = [line for line in lines if line.startswith("location ")]
+        assert locations == [{"port.conf.j2": "location / {", "health.conf.j2": "location = /up {"}[name]]
+    assert "proxy_set_header Host shop.example;" in lines
+    assert "return 444;" in block(
+        render("nginx", "port.conf.j2", tmp_path, item={"port": 80, "tls": False}), "location /"
+    )
+    assert not [line for line in render("nginx", "health.conf.j2", tmp_path) if line.startswith("location")]
 
 
 def test_no_proxy_is_trusted_by_default(site: list[str]) -> None:

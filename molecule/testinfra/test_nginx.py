@@ -34,6 +34,16 @@ def test_http_redirects_to_https(site: Site, path: str) -> None:
     assert answer.headers["Location"] == f"{site.origin}{path}"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("name", ["unknown.example", "127.0.0.1", None])
+def test_the_health_check_is_answered_by_any_name(host: Host, site: Site, scheme: str, name: str | None) -> None:
+    path = inventory.variables(host).get("nginx_health_path")
+    if not path:
+        pytest.skip("This inventory has no health check for balancers.")
+    answer = site.get(path, scheme=scheme, host=name)
+    assert (answer.status, answer.json["status"]) == (200, "ok")
+
+
 def test_http_on_the_port_of_https_redirects_too(site: Site) -> None:
     answer = replace(site, http_port=site.https_port).get("/api/users/?limit=1", scheme="http")
     assert (answer.status, answer.headers["Location"]) == (308, f"{site.origin}/api/users/?limit=1")

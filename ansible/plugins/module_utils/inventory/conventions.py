@@ -27,6 +27,7 @@ CONVENTIONS = {
     "application_static_folder": rules.INNER_PATH,
     "application_media_folder": rules.INNER_PATH_OR_NONE,
     "application_health_path": rules.HEALTH_PATH,
+    "nginx_health_path": rules.PLAIN_PATH,
     "_static_url": rules.STATIC_URL,
     "_media_url": rules.MEDIA_URL,
     "cache_memory_mb": rules.MEMORY,

@@ -176,6 +176,11 @@ INNER_PATHS = Rule(
     ["db.sqlite3", "uploads/"],
 )
 HEALTH_PATH = Rule(is_health_path, "it must be a path that begins with a slash and has no spaces, or empty", "/health/")
+PLAIN_PATH = Rule(
+    lambda value: bool(re.fullmatch(r"(/[\w./-]*)?", value)),
+    "it must be a path that begins with a slash and has letters, digits, dots, hyphens and underscores alone, or empty",
+    "/health/ready/",
+)
 STATIC_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash", "/static/")
 MEDIA_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash, or empty", "/media/")
 ABSOLUTE_PATH = Rule(is_absolute_path, "it must be an absolute path", "/srv/example")
