@@ -95,9 +95,6 @@ def test_a_client_cannot_choose_the_request_id(site: Site) -> None:
         (413, "POST", "/api/auth/logout/", {"Content-Length": str(2**30)}),
         (405, "TRACE", "/api/auth/me/", {}),
         (405, "POST", "/static/admin/css/base.css", {}),
-        (400, "GET", "/../..", {}),
-        (400, "GET", "/%00", {}),
-        (414, "GET", f"/{'a' * 9000}", {}),
         (431, "GET", "/api/users/", {"Authorization": "a" * 9000}),
         (501, "POST", "/api/auth/logout/", {"Transfer-Encoding": "gzip"}),
     ],
@@ -118,6 +115,15 @@ def test_an_error_of_the_proxy_has_the_shape_of_the_api_s(
         shown = origin if origin != "https://evil.test" else None
         assert answer.headers["Access-Control-Allow-Origin"] == shown
         assert answer.headers["Access-Control-Allow-Credentials"] == (shown and "true")
+
+
+@pytest.mark.parametrize(("status", "path"), [(400, "/../.."), (400, "/%00"), (414, f"/{'a' * 9000}")])
+def test_a_malformed_request_is_the_client_s_error(site: Site, status: int, path: str) -> None:
+    """Who scans the site must not look like a failure of it."""
+    answer = site.get(path)
+    assert answer.status == status
+    assert set(answer.json) == {"message", "extra", "request_id"}
+    assert answer.headers.get_all("Strict-Transport-Security") == [HSTS]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "GET"])
