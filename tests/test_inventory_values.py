@@ -24,7 +24,6 @@ OPTIONS: dict[str, Any] = {
     },
     "shop_listen_addresses": {"type": "list", "elements": "str", "description": "Addresses."},
     "shop_client_networks": {"type": "list", "elements": "str", "description": "Networks."},
-    "shop_trusted_proxies": {"type": "list", "elements": "str", "description": "Networks."},
     "shop_private_ports": {
         "type": "list",
         "elements": "dict",
@@ -174,8 +173,6 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: An
         ("shop_client_networks", ["10.0.0.5/24"]),
         ("shop_client_networks", ["web.example.org"]),
         ("shop_client_networks", ["10.0.0.0/255.255.255.0"]),
-        ("shop_trusted_proxies", ["10.0.0.5"]),
-        ("shop_trusted_proxies", ["10.0.0.0/24", "::/0"]),
         ("shop_private_ports", [5432]),
         ("shop_private_ports", [{"port": 5432}]),
         ("shop_private_ports", [{"port": 70000, "networks": ["10.0.0.0/24"]}]),
@@ -261,8 +258,6 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("shop_other_domains", ["www.example.org", "*.example.org"]),
         ("shop_listen_addresses", ["10.0.0.5", "fd00::5"]),
         ("shop_client_networks", ["10.0.0.0/24", "10.0.1.5/32", "fd00::/64"]),
-        ("shop_trusted_proxies", []),
-        ("shop_trusted_proxies", ["10.0.0.0/24", "10.0.1.5/32", "fd00::/64"]),
         ("shop_private_ports", [{"port": 5432, "networks": ["10.0.0.0/24"]}]),
         ("shop_memory_mb", 0),
         ("shop_share_percent", 100),
@@ -297,13 +292,6 @@ def test_the_application_and_the_check_judge_alike(kind: str, value: str, good: 
 
 def test_every_project_may_have_the_brokers_of_ours() -> None:
     assert all(map(network.is_broker, EXAMPLES["broker_url"]["good"]))
-
-
-def test_the_proxy_protocol_needs_a_proxy_to_believe() -> None:
-    valid = {"nginx_proxy_protocol_enabled": True}
-    (sentence,) = sentences.describe_proxies(valid, lambda: "nginx.yml:1")
-    assert sentence.startswith("nginx_proxy_protocol_enabled is true, in nginx.yml:1, and no proxy is trusted")
-    assert not list(sentences.describe_proxies({**valid, "nginx_trusted_proxies": ["10.0.0.0/24"]}, str))
 
 
 @pytest.mark.parametrize("url", ["amqp://", "sqs://", "sentinel://one.example", "redis+socket:///run/redis.sock"])

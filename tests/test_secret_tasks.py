@@ -27,6 +27,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "broker/tasks/configure.yml": {"broker_password": HIDDEN, "broker_user": "shop", "broker_vhost": "/"},
     "cache/tasks/configure.yml": {"cache_password": HIDDEN},
     "postgresql/tasks/database.yml": {"postgresql_user": "shop", "postgresql_password": HIDDEN},
+    "nginx/tasks/project.yml": {"nginx_basic_auth_users": {"ada": HIDDEN}},
     "application/tasks/administrator.yml": {
         **{"application_admin_email": "ada@shop.example", "application_admin_password": HIDDEN},
         **{"application_name": "shop", "application_root_path": "/nowhere"},
@@ -38,6 +39,7 @@ TRIED = {
     "broker/tasks/configure.yml": ["configure | Render the virtual host and its user"],
     "cache/tasks/configure.yml": ["configure | Render the settings"],
     "postgresql/tasks/database.yml": ["database | Create the application's role"],
+    "nginx/tasks/project.yml": ["project | Write who may open a site that asks for a password"],
     "application/tasks/administrator.yml": [
         "administrator | Create the administrator",
         "administrator | Say why there is none, without the password",
@@ -102,6 +104,7 @@ def run(file: str, folder: Path, **more: Any) -> str:
         ("release/tasks/build.yml", "Destination directory"),
         ("broker/tasks/configure.yml", "Destination directory"),
         ("cache/tasks/configure.yml", "Destination directory"),
+        ("nginx/tasks/project.yml", "Destination directory"),
         ("postgresql/tasks/database.yml", "psycopg"),
         ("application/tasks/administrator.yml", "could not be created: CommandError: ******** is common"),
     ],

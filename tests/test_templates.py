@@ -188,6 +188,49 @@ def test_no_name_but_the_project_s_reaches_more_than_the_health_check(tmp_path: 
     assert not [line for line in render("nginx", "health.conf.j2", tmp_path) if line.startswith("location")]
 
 
+@pytest.mark.parametrize(
+    ("path", "sent", "forbidden"),
+    [
+        ("/admin/", "/admin/", True),
+        ("/admin/users/", "//admin/users/", True),
+        ("/admin/", "/%61dmin/", True),
+        # nginx and the application may read these otherwise.
+        ("/", "/admin/..", True),
+        ("/admin/", "/x/../admin/", True),
+        ("/api/admin/", "/api/admin/", False),
+        ("/", "/?next=/admin/", False),
+        # The answer to who is refused.
+        ("/.error", "/admin/", False),
+    ],
+)
+def test_a_private_path_is_for_its_networks(tmp_path: Path, path: str, sent: str, forbidden: bool) -> None:
+    private = {"path": "/admin/", "networks": ["10.8.0.0/24"]}
+    lines = render("nginx", "project.conf.j2", tmp_path, nginx_private_paths=[private])
+    assert block(lines, "geo $outside_1_shop") == ["default outside;", '10.8.0.0/24 "";']
+    (pattern,) = [
+        line.removesuffix('" 1;').removeprefix('"~')
+        for line in block(lines, 'map "$outside_1_shop $uri $request_uri" $forbidden_1_shop')
+        if line.endswith(" 1;")
+    ]
+    assert bool(re.search(pattern, f"outside {path} {sent}")) == forbidden
+    assert not re.search(pattern, f" {path} {sent}")
+    assert block(lines, "if ($forbidden_1_shop)") == ["return 403;"]
+
+
+def test_a_site_for_a_few_asks_for_a_password(tmp_path: Path) -> None:
+    given = {"nginx_basic_auth_users": {"ada": "one two"}}
+    lines = render("nginx", "project.conf.j2", tmp_path, **given)
+    (pattern,) = [line.split('"')[1] for line in block(lines, 'map "$request_method $uri" $realm_shop') if "/" in line]
+    for path in ("/health/ready/", "/.well-known/acme-challenge/token", "/.error", "/.maintenance"):
+        assert re.search(pattern.removeprefix("~"), f"GET {path}")
+    for path in ("/", "/api/health/", "/.errors", "/static/"):
+        assert not re.search(pattern.removeprefix("~"), f"GET {path}")
+    assert "include /etc/nginx/users/shop.conf;" in lines
+    assert "auth_basic $realm_shop;" in render("nginx", "users.conf.j2", tmp_path, **given)
+    assert "auth_basic $realm_shop;" not in render("nginx", "users.conf.j2", tmp_path)
+    assert render("nginx", "users.j2", tmp_path, **given)[-1] == "ada:{PLAIN}one two"
+
+
 def test_no_proxy_is_trusted_by_default(site: list[str]) -> None:
     assert not [line for line in site if "real_ip" in line]
 

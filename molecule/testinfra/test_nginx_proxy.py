@@ -140,7 +140,7 @@ for hops in lists:
     answers.append([answer.status, answer.read().decode()])
 print(json.dumps(answers))
 """
-PROXY, STRANGER = "127.0.0.7", "127.0.0.8"
+PROXY, STRANGER, MEMBER = "127.0.0.7", "127.0.0.8", "127.0.0.9"
 
 
 @pytest.fixture
@@ -191,3 +191,13 @@ def test_clients_behind_a_proxy_are_limited_each_by_itself(
     assert limited[:11] == [200] * 11
     assert 429 in limited[11:]
     assert {status for status, _ in ask(host, site, PROXY, "POST", "/api/auth/login/", others)} == {200}
+
+
+@pytest.mark.parametrize("path", ["/internal/page", "//internal/", "/%69nternal/", "/x/../internal/", "/internal/../x"])
+def test_a_private_path_is_for_its_networks(application: None, host: Host, site: Site, path: str) -> None:
+    if not inventory.variables(host).get("nginx_private_paths"):
+        pytest.skip("This inventory has no private path.")
+    ((refused, body),) = ask(host, site, STRANGER, "GET", path, [MEMBER])
+    assert (refused, json.loads(body)["message"]) == (403, "This is not allowed from here.")
+    ((status, _),) = ask(host, site, MEMBER, "GET", path, [STRANGER])
+    assert status == 200

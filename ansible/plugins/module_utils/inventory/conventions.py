@@ -48,6 +48,8 @@ CONVENTIONS = {
     "_networks": network.NETWORKS,
     "_proxies": network.PROXIES,
     "_private_ports": network.PRIVATE_PORTS,
+    "_private_paths": network.PRIVATE_PATHS,
+    "_basic_auth_users": rules.USERS,
     "_admins": keys.ADMINISTRATORS,
     "_email": network.EMAIL_ADDRESS,
     "_origins": network.ORIGINS,

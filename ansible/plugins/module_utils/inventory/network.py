@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.slipway.host.plugins.module_utils.inventory.rules import PORT, Rule
+from ansible_collections.slipway.host.plugins.module_utils.inventory.rules import PLAIN_PATH, PORT, Rule
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
@@ -134,6 +134,10 @@ def are_frontends(value: Sequence[Mapping[str, str]]) -> bool:
     return all(is_domain(each["domain"]) and each["path"].startswith("/") for each in value)
 
 
+def are_networks(rule: Mapping[str, Any]) -> bool:
+    return bool(rule["networks"]) and all(map(is_network, rule["networks"]))
+
+
 def are_private_ports(value: Sequence[Mapping[str, Any]]) -> bool:
     return all(PORT.accepts(rule["port"]) and all(map(is_network, rule["networks"])) for rule in value)
 
@@ -164,6 +168,11 @@ PROXIES = Rule(
     lambda value: all(map(is_network_of_proxies, value)),
     f"{NETWORKS.words}, and none may hold everybody, who could then claim any address",
     ["10.0.0.0/24", "10.0.1.5/32"],
+)
+PRIVATE_PATHS = Rule(
+    lambda value: all(PLAIN_PATH.accepts(each["path"]) and each["path"] and are_networks(each) for each in value),
+    "each path must begin with a slash, and have at least one network in CIDR notation",
+    [{"path": "/admin/", "networks": ["10.8.0.0/24"]}],
 )
 PRIVATE_PORTS = Rule(
     are_private_ports,

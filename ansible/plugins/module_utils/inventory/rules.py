@@ -181,6 +181,11 @@ PLAIN_PATH = Rule(
     "it must be a path that begins with a slash and has letters, digits, dots, hyphens and underscores alone, or empty",
     "/health/ready/",
 )
+USERS = Rule(
+    lambda value: all(re.fullmatch(r"[^:\s]+", str(n)) and re.fullmatch(r".+", str(p)) for n, p in value.items()),
+    "each name must have a password, and neither a colon nor a space",
+    {"ada": "{{ vault_basic_auth_password }}"},
+)
 STATIC_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash", "/static/")
 MEDIA_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash, or empty", "/media/")
 ABSOLUTE_PATH = Rule(is_absolute_path, "it must be an absolute path", "/srv/example")
