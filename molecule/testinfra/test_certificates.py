@@ -49,7 +49,8 @@ def test_the_certificate_is_for_no_other_name(host: Host, site: Site) -> None:
     variables = inventory.variables(host)
     frontends = [frontend["domain"] for frontend in variables.get("project_frontends", [])]
     names = presented(site)["subjectAltName"]
-    expected = [site.domain, *variables.get("certificates_other_domains", frontends)]
+    further = [*variables.get("project_other_domains", []), *variables.get("project_redirect_domains", []), *frontends]
+    expected = [site.domain, *variables.get("certificates_other_domains", further)]
     assert set(names) == {("DNS", name) for name in expected}
     assert set(frontends) <= set(expected)
 

@@ -34,6 +34,16 @@ def test_http_redirects_to_https(site: Site, path: str) -> None:
     assert answer.headers["Location"] == f"{site.origin}{path}"
 
 
+def test_further_names_serve_or_lead_to_the_main_one(host: Host, site: Site) -> None:
+    variables = inventory.variables(host)
+    for domain in variables.get("project_other_domains", []):
+        # 400 where Django refuses the name.
+        assert site.beside(domain.replace("*", "any")).get("/api/auth/me/").status == 401
+    for domain in variables.get("project_redirect_domains", []):
+        answer = site.beside(domain).get("/api/users/?limit=1")
+        assert (answer.status, answer.headers["Location"]) == (308, f"{site.origin}/api/users/?limit=1")
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", ["unknown.example", "127.0.0.1", None])
 def test_the_health_check_is_answered_by_any_name(host: Host, site: Site, scheme: str, name: str | None) -> None:
