@@ -53,6 +53,7 @@ OPTIONS: dict[str, Any] = {
 # Names whose whole is a promise, not only their end.
 NAMED: dict[str, Any] = {
     "project_name": {"type": "str", "required": True, "description": "Name."},
+    "base_reboot_time": {"type": "str", "description": "Time."},
     "application_environment": {"type": "dict", "no_log": True, "description": "Environment."},
     "application_broker_url": {"type": "str", "no_log": True, "description": "Broker."},
     "application_health_path": {"type": "str", "description": "Path."},
@@ -107,6 +108,9 @@ def process(name: str, kind: str = "worker", command: str = "celery", **more: An
         ("application_cache_url", "memcached://127.0.0.1"),
         ("application_cache_url", "redis://"),
         ("application_cache_url", "redis://redis.example:70000"),
+        ("base_reboot_time", "3:30"),
+        ("base_reboot_time", "24:00"),
+        ("base_reboot_time", "now"),
         ("cache_memory_mb", 0),
         ("application_files", {"../local_settings.py": "text"}),
         ("application_files", {"/etc/shop.json": "text"}),
@@ -223,6 +227,8 @@ def test_a_wrong_value_becomes_one_sentence_with_a_right_example(name: str, valu
         ("application_build_commands", ["npm ci && npm run build"]),
         ("application_cache_url", ""),
         ("application_cache_url", "rediss://:PASSWORD@redis.example.org/3"),
+        ("base_reboot_time", ""),
+        ("base_reboot_time", "23:59"),
         ("cache_memory_mb", 16),
         ("application_files", {".env": "A=b", "config/local_settings.py": "A = 'b'"}),
         ("application_mail_url", ""),

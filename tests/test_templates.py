@@ -262,13 +262,16 @@ def test_a_boot_starts_the_timers_of_the_release_and_not_their_commands(tmp_path
 
 
 def test_ssh_takes_keys_alone(tmp_path: Path) -> None:
-    settings = dict(line.split(" ", 1) for line in render("ssh", "sshd.conf.j2", tmp_path) if line and line[0] != "#")
+    known = {"stdout_lines": ["diffie-hellman-group1-sha1", "curve25519-sha256", "mlkem768x25519-sha256"]}
+    lines = render("ssh", "sshd.conf.j2", tmp_path, __ssh_known_key_exchanges=known)
+    settings = dict(line.split(" ", 1) for line in lines if line and line[0] != "#")
     assert {
         "PermitRootLogin": "no",
         "PasswordAuthentication": "no",
         "KbdInteractiveAuthentication": "no",
         "AuthenticationMethods": "publickey",
         "AllowTcpForwarding": "no",
+        "KexAlgorithms": "mlkem768x25519-sha256,curve25519-sha256",
     }.items() <= settings.items()
 
 

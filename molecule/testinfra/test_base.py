@@ -80,6 +80,11 @@ def test_an_upgrade_does_not_restart_the_application_or_what_it_needs(needrestar
     assert needrestart[unit] == 0
 
 
+def test_an_upgrade_counts_without_a_hand(host: Host) -> None:
+    assert host.package("needrestart").is_installed
+    assert "$nrconf{restart} = 'a';" in host.file("/etc/needrestart/conf.d/slipway.conf").content_string
+
+
 @pytest.mark.parametrize("unit", ["ssh", "nginx", "cron"])
 def test_an_upgrade_restarts_everything_else(needrestart: dict[str, int], unit: str) -> None:
     assert needrestart[unit] == 1

@@ -179,3 +179,23 @@ def test_where_ufw_is_active_nothing_changes(host: Host) -> None:
     assert refused.returncode == 2
     assert f"ufw is active on {host.backend.host}: it would drop" in " ".join(refused.stdout.split())
     assert "changed=0 " in refused.stdout
+
+
+@pytest.fixture
+def metadata(host: Host) -> Iterator[str]:
+    """The address of a cloud's metadata, where the proxy of this host listens now."""
+    address = "169.254.169.254"
+    host.check_output("ip address add %s/32 dev lo", address)
+    yield address
+    host.check_output("ip address del %s/32 dev lo", address)
+
+
+@pytest.mark.destructive
+@pytest.mark.once
+@pytest.mark.group("web")
+@pytest.mark.parametrize(("user", "answer"), [("root", "open"), ("www-data", "ConnectionRefusedError")])
+def test_only_root_reaches_what_a_cloud_tells_its_host(host: Host, metadata: str, user: str, answer: str) -> None:
+    port = inventory.variables(host).get("project_http_port", 80)
+    code = f"import socket; socket.create_connection(('{metadata}', {port}), 5); print('open')"
+    done = host.run("runuser -u %s -- python3 -c %s", user, code)
+    assert answer in done.stdout + done.stderr

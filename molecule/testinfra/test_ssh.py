@@ -1,5 +1,6 @@
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import inventory
 import pytest
@@ -32,6 +33,8 @@ def effective(host: Host) -> dict[str, str]:
         ("authenticationmethods", "publickey"),
         ("x11forwarding", "no"),
         ("allowagentforwarding", "no"),
+        ("allowstreamlocalforwarding", "no"),
+        ("permittunnel", "no"),
         ("maxauthtries", "4"),
         ("logingracetime", "30"),
     ],
@@ -49,6 +52,18 @@ def test_sshd_forwards_nothing_unless_the_inventory_wants_it(host: Host, effecti
 @pytest.mark.parametrize("weak", ["cbc", "sha1", "md5", "3des", "umac-64", "hmac-sha2-256,"])
 def test_sshd_offers_nothing_weak(effective: dict[str, str], name: str, weak: str) -> None:
     assert weak not in effective[name] + ","
+
+
+def test_sshd_proves_who_it_is_with_strong_keys_alone(host: Host) -> None:
+    lines = host.check_output("sshd -T").lower().splitlines()
+    keys = {Path(line.split()[1]).name for line in lines if line.startswith("hostkey ")}
+    assert keys == {"ssh_host_ed25519_key", "ssh_host_rsa_key"}
+
+
+def test_key_exchanges_that_outlive_quantum_computers_come_first(host: Host, effective: dict[str, str]) -> None:
+    known = host.check_output("ssh -Q kex").splitlines()
+    best = "mlkem768x25519-sha256" if "mlkem768x25519-sha256" in known else "sntrup761x25519-sha512"
+    assert effective["kexalgorithms"].startswith(best)
 
 
 def test_an_administrator_logs_in_with_a_key(host: Host) -> None:

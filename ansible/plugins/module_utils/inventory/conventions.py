@@ -30,6 +30,7 @@ CONVENTIONS = {
     "nginx_health_path": rules.PLAIN_PATH,
     "_static_url": rules.STATIC_URL,
     "_media_url": rules.MEDIA_URL,
+    "base_reboot_time": rules.TIME_OR_NONE,
     "cache_memory_mb": rules.MEMORY,
     "_port": rules.PORT,
     "_seconds": rules.SECONDS,

@@ -189,6 +189,11 @@ USERS = Rule(
 STATIC_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash", "/static/")
 MEDIA_URL = Rule(is_url_path, "it must be a path that begins and ends with a slash, or empty", "/media/")
 ABSOLUTE_PATH = Rule(is_absolute_path, "it must be an absolute path", "/srv/example")
+TIME_OR_NONE = Rule(
+    lambda value: bool(re.fullmatch(r"|([01]\d|2[0-3]):[0-5]\d", value)),
+    "it must be a time of the day in quotes, or empty",
+    "03:30",
+)
 PORT = Rule(is_whole(1, 65535), "a port is a whole number from 1 to 65535", 8443)
 SECONDS = Rule(is_whole(1), "it must be a whole number of seconds above 0", 30)
 DAYS = Rule(is_whole(1), "it must be a whole number of days above 0", 30)
