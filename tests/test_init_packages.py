@@ -8,6 +8,7 @@ from init_project import WSGI, init, make, written
 LINUX = "https://files.example/{}-1-cp312-cp312-manylinux2014_x86_64.whl"
 WINDOWS = "https://files.example/{}-1-cp312-cp312-win_amd64.whl"
 M2CRYPTO = ["build-essential", "libssl-dev", "python3-dev", "swig"]
+PROJECT = '[project]\nname = "shop"\nrequires-python = "{}"\n'
 ROOT = '[[package]]\nname = "site"\nsource = {{ virtual = "." }}\ndependencies = [{}]\n'
 
 
@@ -115,7 +116,7 @@ def test_no_driver_is_added_for_a_database_that_is_a_file(tmp_path: Path) -> Non
     ],
 )
 def test_a_python_that_not_every_host_has_is_told(tmp_path: Path, wanted: str, words: str | None) -> None:
-    make(tmp_path, **WSGI, **{"pyproject.toml": f'[project]\nname = "shop"\nrequires-python = "{wanted}"\n'})
+    make(tmp_path, **WSGI, **{"pyproject.toml": PROJECT.format(wanted)})
     told = init(tmp_path)
     assert ("pyproject.toml asks for Python" in told) == bool(words)
     assert not words or words in told
@@ -132,5 +133,5 @@ def test_a_python_that_not_every_host_has_is_told(tmp_path: Path, wanted: str, w
     ],
 )
 def test_the_one_python_that_a_project_is_made_for_is_brought(tmp_path: Path, wanted: str, minor: str | None) -> None:
-    make(tmp_path, **WSGI, **{"pyproject.toml": f'[project]\nname = "shop"\nrequires-python = "{wanted}"\n'})
+    make(tmp_path, **WSGI, **{"pyproject.toml": PROJECT.format(wanted)})
     assert written(tmp_path).get("application_python") == minor

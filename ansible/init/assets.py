@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from init.code import SKIPPED, text_of
+from init.code import own_files, text_of
 from init.part import Part
 from init.settings import Settings
 from init.source import Source
@@ -40,7 +39,7 @@ def assets(source: Source, settings: Settings) -> Part:
         if script := script_of(path):
             return Part(notes=[elsewhere(f"`{script}` in {path.relative_to(source.folder)}")])
     for path in inner(source.root):
-        if script_of(path) and not path.is_relative_to(source.folder):
+        if not path.is_relative_to(source.folder) and script_of(path):
             note = (
                 f"The build of {path.relative_to(source.root)} lies outside of the folder of manage.py, which is all "
                 "that reaches a host: commit what it makes, or let project_frontends have it."
@@ -72,12 +71,9 @@ def elsewhere(what: str) -> str:
 
 
 def inner(folder: Path) -> Iterator[Path]:
-    """The files package.json in a folder, the nearest first in each, but for those of what is installed or tested."""
-    for where, folders, files in os.walk(folder):
-        is_deep = len(Path(where).relative_to(folder).parts) >= DEPTH
-        folders[:] = [] if is_deep else sorted(each for each in folders if each not in SKIPPED and each[0] != ".")
-        if FILE in files:
-            yield Path(where, FILE)
+    """The files package.json of a folder and of those in it, down to a few levels."""
+    found = (path for path in own_files(folder) if path.name == FILE)
+    return (path for path in found if len(path.parent.relative_to(folder).parts) <= DEPTH)
 
 
 def script_of(path: Path) -> str | None:

@@ -12,11 +12,16 @@ from ansible_collections.slipway.host.plugins.module_utils.errors import UserErr
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test", "migrations", "docs", "staticfiles"}
 
 
-def sources(folder: Path) -> Iterator[Path]:
-    """The project's own Python files."""
+def own_files(folder: Path) -> Iterator[Path]:
+    """The project's own files, those of a folder before those of the folders in it."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
-        yield from (Path(where, name) for name in sorted(files) if name.endswith(".py"))
+        yield from (Path(where, name) for name in sorted(files))
+
+
+def sources(folder: Path) -> Iterator[Path]:
+    """The project's own Python files."""
+    return (path for path in own_files(folder) if path.suffix == ".py")
 
 
 def text_of(path: Path) -> str:

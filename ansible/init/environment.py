@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.slipway.host.plugins.module_utils.inventory import rules
 
 from init.part import Part
-from init.services import BROKER_NAMES
+from init.services import BROKER, BROKER_NAMES
 from init.settings import Settings
 from init.variables import SYSTEM
 
@@ -36,7 +36,6 @@ ROLE_SETS = {
     "WEB_CONCURRENCY",
     "WORKER_CONCURRENCY",
 }
-BROKER = "{{ application_broker_url }}"
 
 
 def environment(settings: Settings, filled: Collection[str], broker: str | None) -> Part:

@@ -17,8 +17,8 @@ from init.settings import Settings
 
 DATABASE_URL = "{{ vault_database_password | slipway.host.postgres_url(project_name) }}"
 BROKER_URL = "{{ vault_broker_password | slipway.host.amqp_url(project_name) }}"
-CACHE_URL = "{{ vault_cache_password | slipway.host.redis_url }}"
-CACHE_URL_AT = "{{{{ vault_cache_password | slipway.host.redis_url(port={}) }}}}"
+# Of one that the inventory describes, whatever its URL is.
+BROKER = "{{ application_broker_url }}"
 BROKER_NAMES = {"CELERY_BROKER_URL", "BROKER_URL", "CELERY_BROKER", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL"}
 # The role sets both; the first alone tells that the project wants a Redis.
 CACHE_NAMES = ("REDIS_URL", "CACHE_URL")
@@ -90,18 +90,20 @@ def cache(given: str | None, celery: str | None, settings: Settings, inventories
         return Part()
     if given and given.startswith("redis"):
         urls = sorted(name for name in names if not REDIS_PART.fullmatch(name))
-        return Part(environment=dict.fromkeys(urls, "{{ application_broker_url }}"))
+        return Part(environment=dict.fromkeys(urls, BROKER))
     port = free_cache_port(inventories)
     parts = {"HOST": "127.0.0.1", "PORT": str(port), "PASSWORD": "{{ vault_cache_password }}"}
     own = {name: parts.get(name.rpartition("_")[2], "{{ application_cache_url }}") for name in sorted(names)}
-    keeps_queue = bool(celery) and not given and not BROKER_NAMES & settings.variables.keys()
+    has_other = BROKER_NAMES & settings.variables.keys() or is_written_out(settings)
+    keeps_queue = bool(celery) and not given and not has_other
+    at = "" if port == CACHE_PORT else f"(port={port})"
     return Part(
         groups=["cache"],
-        variables={"application_cache_url": CACHE_URL if port == CACHE_PORT else CACHE_URL_AT.format(port)},
+        variables={"application_cache_url": f"{{{{ vault_cache_password | slipway.host.redis_url{at} }}}}"},
         environment={name: value for name, value in own.items() if name not in CACHE_NAMES},
         cache={
-            **({} if port == CACHE_PORT else {"cache_port": port}),
-            **({"cache_persistent": True} if keeps_queue and not is_written_out(settings) else {}),
+            **({"cache_port": port} if at else {}),
+            **({"cache_persistent": True} if keeps_queue else {}),
         },
     )
 
