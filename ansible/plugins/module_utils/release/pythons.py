@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -68,6 +69,7 @@ class Pythons:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+@functools.cache
 def version_of(interpreter: str) -> str:
     command = [interpreter, "-I", "-c", "import platform; print(platform.python_version())"]
     try:
