@@ -69,16 +69,21 @@ dependencies = ["django>=5.2,<5.3", "gunicorn>=23"]
 """
 
 
+def deploy_once(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Release the last commit of a project's checkout, which does not keep it."""
+    try:
+        return play(name, "deploy", "-e", json.dumps(variables))
+    finally:
+        subprocess.run([*GIT, "-C", CACHE / name, "reset", "--quiet", "--hard", "HEAD^"], check=True)
+
+
 def deploy_with(requirements: str, files: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
     """Release the stock project with other files of requirements, which its checkout does not keep."""
     for name, text in files.items():
         (CACHE / "stock" / name).write_text(text)
     subprocess.run([*GIT, "-C", CACHE / "stock", "add", *files], check=True)
     subprocess.run([*GIT, "-C", CACHE / "stock", "commit", "--quiet", "--message", requirements], check=True)
-    try:
-        return play("stock", "deploy", "-e", json.dumps({"application_requirements_file": requirements, **more}))
-    finally:
-        subprocess.run([*GIT, "-C", CACHE / "stock", "reset", "--quiet", "--hard", "HEAD^"], check=True)
+    return deploy_once("stock", application_requirements_file=requirements, **more)
 
 
 @pytest.mark.destructive
@@ -209,10 +214,7 @@ def test_verify_finds_nothing_wrong_on_a_host_of_another_project(host: Host) -> 
 def test_uploads_into_a_folder_that_no_process_may_write_are_refused(host: Host, sites: dict[str, Site]) -> None:
     before = pids(host, "shop")
     commit("shop", "shop/notes/views.py", "import magic", "import magic  # again")
-    try:
-        done = play("shop", "deploy", "-e", json.dumps({"application_media_folder": ""}))
-    finally:
-        subprocess.run([*GIT, "-C", CACHE / "shop", "reset", "--quiet", "--hard", "HEAD^"], check=True)
+    done = deploy_once("shop", application_media_folder="")
     assert done.returncode != 0
     assert "no process may write, so that every upload fails: keep it with `application_media_folder: shop/media`" in (
         said(done)
@@ -225,10 +227,7 @@ def test_uploads_into_a_folder_that_no_process_may_write_are_refused(host: Host,
 def test_a_release_that_cannot_run_stops_before_the_switch(host: Host, sites: dict[str, Site]) -> None:
     before = pids(host, "stock")
     commit("stock", "mysite/settings.py", "import Path", "import Path\nimport os\nos.environ['KEY']")
-    try:
-        done = play("stock", "deploy")
-    finally:
-        subprocess.run([*GIT, "-C", CACHE / "stock", "reset", "--quiet", "--hard", "HEAD^"], check=True)
+    done = deploy_once("stock")
     assert done.returncode != 0
     assert "if that is an environment variable, set it in application_environment" in said(done)
     assert pids(host, "stock") == before
