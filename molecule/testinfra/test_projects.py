@@ -86,7 +86,8 @@ def test_what_beat_sends_is_carried_out(host: Host) -> None:
     try:
         assert eventually(lambda: manage(host, "shop", counted).splitlines()[-1] != "0", seconds=30)
     finally:
-        manage(host, "shop", f"{models}; IntervalSchedule.objects.all().delete()")
+        forget = "IntervalSchedule.objects.all().delete(); Note.objects.filter(text='0').delete()"
+        manage(host, "shop", f"{models}; {notes}; {forget}")
 
 
 def test_the_python_of_a_project_comes_from_the_mirror(host: Host) -> None:
