@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ HOST: HostStatus = {
     "health": {"ok": True, "answer": "200"},
     "migrations": {"pending": [], "problem": None},
     "queues": {"queues": {"default": 3, "dead_letters": 0}, "reachable": True},
-    "certificate": {"expires": "2027-12-24T12:00:00+00:00"},
+    "certificate": {"begins": "2026-11-22T12:00:00+00:00", "expires": "2027-12-24T12:00:00+00:00"},
     "disk": {"path": "/srv/shop", "free_bytes": 40 * 2**30, "free_percent": 55},
     "maintenance": {"on": False, "since": None},
     "lock": None,
@@ -53,6 +54,11 @@ DATA: HostStatus = {
     "processes": {},
     "services": {"postgresql": RUNS},
 }
+
+
+def certificate(expires: str, days: int = 397) -> dict[str, str]:
+    begins = datetime.datetime.fromisoformat(expires) - datetime.timedelta(days=days)
+    return {"begins": begins.isoformat(), "expires": expires}
 
 
 def plain(text: str, level: Level) -> str:
@@ -125,9 +131,11 @@ def test_a_host_that_is_well_is_told_in_full() -> None:
         ("queues", "-", {"queues": None}),
         ("queues", "! the broker does not answer", {"queues": {"queues": {}, "reachable": False}}),
         ("queues", "default 3", {"queues": {"queues": {"default": 3, "dead_letters": 2}, "reachable": True}}),
-        ("certificate", "! 20 days left", {"certificate": {"expires": "2026-12-13T11:00:00+00:00"}}),
-        ("certificate", "21 days left", {"certificate": {"expires": "2026-12-13T12:00:00+00:00"}}),
-        ("certificate", "! expired", {"certificate": {"expires": "2026-11-22T11:00:00+00:00"}}),
+        ("certificate", "! 20 days left", {"certificate": certificate("2026-12-13T11:00:00+00:00")}),
+        ("certificate", "21 days left", {"certificate": certificate("2026-12-13T12:00:00+00:00")}),
+        ("certificate", "15 days left", {"certificate": certificate("2026-12-07T12:00:00+00:00", days=45)}),
+        ("certificate", "! 11 days left", {"certificate": certificate("2026-12-03T12:00:00+00:00", days=45)}),
+        ("certificate", "! expired", {"certificate": certificate("2026-11-22T11:00:00+00:00")}),
         ("certificate", "! nginx shows none", {"certificate": None}),
         ("disk", "! 5.0 GiB free, 9 %", {"disk": {"path": "/", "free_bytes": 5 * 2**30, "free_percent": 9}}),
         ("disk", "! 0.5 GiB free, 50 %", {"disk": {"path": "/", "free_bytes": 2**29, "free_percent": 50}}),

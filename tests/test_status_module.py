@@ -59,6 +59,16 @@ def test_a_process_that_ends_again_and_again_is_restarting(
     assert (found["state"], found["restarts"]) == expected
 
 
+@pytest.mark.parametrize(("last", "expected"), [("inactive", "active"), ("activating", "active"), ("failed", "failed")])
+def test_a_timer_whose_last_command_failed_has_failed(
+    monkeypatch: pytest.MonkeyPatch, last: str, expected: str
+) -> None:
+    states = {"shop-certificate.service": last, "shop-certificate.timer": "active", "nginx": "active"}
+    monkeypatch.setattr(status, "state", lambda unit: {"state": states[unit], "restarts": 0})
+    assert status.service("shop-certificate.timer")["state"] == expected
+    assert status.service("nginx")["state"] == "active"
+
+
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], *processes: str) -> status.Host:
     (tmp_path / "shop.fact").write_text(json.dumps(facts))
     monkeypatch.setattr(model.Project, "facts", str(tmp_path / "shop.fact"))

@@ -16,6 +16,7 @@ class Health(TypedDict):
 
 
 class Certificate(TypedDict):
+    begins: str
     expires: str
 
 

@@ -75,8 +75,14 @@ def state(unit: str) -> Unit:
     return {"state": "restarting" if again else str(active), "restarts": restarts}
 
 
+def service(unit: str) -> Unit:
+    """How a unit is; of a timer also whether what it last started failed."""
+    last = state(unit.removesuffix(".timer") + ".service") if unit.endswith(".timer") else None
+    return last if last and last["state"] == "failed" else state(unit)
+
+
 def certificate(domain: str, port: int, proxied: bool) -> Certificate | None:
-    """When the certificate expires that the proxy on this host shows; None when it shows none."""
+    """From when to when the certificate is valid that the proxy on this host shows; None when it shows none."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # It is only looked at.
@@ -87,9 +93,10 @@ def certificate(domain: str, port: int, proxied: bool) -> Certificate | None:
                 link.sendall(b"PROXY UNKNOWN\r\n")
             with context.wrap_socket(link, server_hostname=domain) as secure:
                 shown = secure.getpeercert(binary_form=True)
-        words = ["openssl", "x509", "-inform", "DER", "-noout", "-enddate"]
+        words = ["openssl", "x509", "-inform", "DER", "-noout", "-startdate", "-enddate"]
         said = subprocess.run(words, input=shown, capture_output=True, check=True).stdout.decode()
-        return {"expires": iso(ssl.cert_time_to_seconds(said.strip().partition("=")[2]))}
+        begin, end = (iso(ssl.cert_time_to_seconds(line.partition("=")[2])) for line in said.splitlines())
+        return {"begins": begin, "expires": end}
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None
 
@@ -163,11 +170,7 @@ class Host:
         return {name: self.process(name, self.slot) for name in self.project.processes}
 
     def process(self, name: str, slot: str) -> Unit:
-        """How a process is; of a timer also whether what it last started failed."""
-        last = state(self.slots.service(name, slot))
-        return (
-            last if last["state"] == "failed" or not self.slots.is_timer(name) else state(self.slots.timer(name, slot))
-        )
+        return service(self.slots.timer(name, slot) if self.slots.is_timer(name) else self.slots.service(name, slot))
 
     def is_provisioned(self, services: dict[str, Unit]) -> bool:
         if self.project.processes:
@@ -222,7 +225,7 @@ class Host:
     def status(self, script: str, units: list[str]) -> HostAnswer:
         django = Django(self.project, self.slots, script) if self.slot and self.project.processes else None
         processes = self.processes()
-        services = {unit.rstrip("@*"): state(unit) for unit in units}
+        services = {unit.rstrip("@*"): service(unit) for unit in units}
         answer: HostAnswer = {
             "name": self.project.name,
             "provisioned": self.is_provisioned(services),

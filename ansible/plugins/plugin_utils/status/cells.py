@@ -11,7 +11,8 @@ from ansible_collections.slipway.host.plugins.module_utils.status import Differe
 from ansible_collections.slipway.host.plugins.plugin_utils.output import Level
 from ansible_collections.slipway.host.plugins.plugin_utils.status.times import ago, duration, moment, stamp
 
-CERTIFICATE_DAYS = 21
+# Of a shorter one a quarter, since an ACME server renews it when a third is left.
+CERTIFICATE_LEFT = datetime.timedelta(days=21)
 DISK_PERCENT = 10
 DISK_BYTES = 2**30
 # Queues that nobody works from: what lies there waits for a person.
@@ -121,8 +122,10 @@ def certificate(host: HostStatus, now: datetime.datetime) -> Cell:
         if host["maintenance"] and host["maintenance"]["on"] is None:
             return [(UNKNOWN, "bad")]
         return [("nginx shows none", "bad")] if host["health"] else []
-    days = (moment(host["certificate"]["expires"]) - now).days
-    return [(f"{days} days left" if days >= 0 else "expired", "good" if days >= CERTIFICATE_DAYS else "bad")]
+    begin, end = (moment(host["certificate"][key]) for key in ("begins", "expires"))
+    good = end - now >= min(CERTIFICATE_LEFT, (end - begin) / 4)
+    days = (end - now).days
+    return [(f"{days} days left" if days >= 0 else "expired", "good" if good else "bad")]
 
 
 def disk(host: HostStatus, now: datetime.datetime) -> Cell:
