@@ -10,13 +10,26 @@ from typing import Any
 
 import pytest
 import yaml
+from certificate_files import sign
 from repository import ROOT
 
 Task = dict[str, Any]
 HIDDEN = "s3cret-w0rd"
+CHAIN = sign("shop.example").chain
 # By the file of a role: what the task that carries a secret is given.
 GIVEN: dict[str, dict[str, Any]] = {
-    "certificates/tasks/install.yml": {"certificates_group": "root", "certificates_file": "shop"},
+    "certificates/tasks/install.yml": {
+        **{"certificates_group": "root", "certificates_file": "shop", "certificates_source": "provided"},
+        **{"certificates_provided_key": HIDDEN, "__certificates_kept": False},
+    },
+    "certificates/tasks/acme.yml": {
+        **{"certificates_names": ["shop.example"], "certificates_acme_account_id": "shop"},
+        **{"certificates_acme_account_secret": HIDDEN, "__certificates_acme_path": "/nowhere"},
+    },
+    "certificates/tasks/preflight.yml": {
+        **{"certificates_names": ["shop.example"], "certificates_source": "provided"},
+        **{"certificates_provided_key": HIDDEN, "certificates_provided_chain": CHAIN},
+    },
     "release/tasks/build.yml": {
         **{"release_action": "deploy", "release_environment": {"SECRET_KEY": HIDDEN}},
         **{
@@ -35,6 +48,8 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 TRIED = {
     "certificates/tasks/install.yml": ["install | Copy the private key"],
+    "certificates/tasks/acme.yml": ["acme | Tell certbot what to ask for"],
+    "certificates/tasks/preflight.yml": ["preflight | Refuse a certificate that browsers would refuse"],
     "release/tasks/build.yml": ["build | Write the environment", "build | Write the project's files"],
     "broker/tasks/configure.yml": ["configure | Render the virtual host and its user"],
     "cache/tasks/configure.yml": ["configure | Render the settings"],
@@ -101,6 +116,8 @@ def run(file: str, folder: Path, **more: Any) -> str:
     ("file", "reason"),
     [
         ("certificates/tasks/install.yml", "Destination directory"),
+        ("certificates/tasks/acme.yml", "Destination directory"),
+        ("certificates/tasks/preflight.yml", "certificates_provided_key is no private key"),
         ("release/tasks/build.yml", "Destination directory"),
         ("broker/tasks/configure.yml", "Destination directory"),
         ("cache/tasks/configure.yml", "Destination directory"),

@@ -254,6 +254,56 @@ def test_ipv6_is_listened_on_where_the_host_has_it(
     assert any(line.startswith("listen 80") for line in lines)
 
 
+def test_a_web_host_passes_the_question_of_an_acme_server_on_once(tmp_path: Path, site: list[str]) -> None:
+    """Two hosts that passed it on to each other would never end."""
+    question = r"location ~ ^/\.well-known/acme-challenge/(?P<challenge>[\w-]+)$ {"
+    assert "try_files $uri =404;" in block(site, question)
+    given = {"nginx_challenge_addresses": ["10.0.0.12", "fd00::12"], "nginx_http_port": 8080}
+    several = render("nginx", "project.conf.j2", tmp_path, **given)
+    assert "try_files $uri @elsewhere;" in block(several, question)
+    servers = ["server 10.0.0.12:8080 max_fails=0;", "server [fd00::12]:8080 max_fails=0;"]
+    assert block(several, "upstream challenges_shop {") == servers
+    (passed,) = [line for line in several if line.startswith("proxy_pass http://challenges_shop")]
+    assert passed == "proxy_pass http://challenges_shop/.well-known/slipway-challenge/$challenge;"
+    assert not [line for line in block(several, "location /.well-known/slipway-challenge/ {") if "@" in line]
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "none"),
+    [
+        ({}, {"authenticator": "webroot", "register-unsafely-without-email": "true"}, {"eab-kid", "email"}),
+        (
+            {"certificates_acme_hook_path": "/home/ada/hook"},
+            {
+                "authenticator": "manual",
+                "preferred-challenges": "dns",
+                "manual-auth-hook": "/var/lib/slipway-certificate/shop/hook add",
+                "manual-cleanup-hook": "/var/lib/slipway-certificate/shop/hook remove",
+            },
+            {"webroot-path"},
+        ),
+        (
+            {"certificates_acme_account_id": "kid", "certificates_acme_account_secret": "hmac"},
+            {"eab-kid": "kid", "eab-hmac-key": "hmac"},
+            set(),
+        ),
+        (
+            {"certificates_acme_email": "ops@shop.example"},
+            {"email": "ops@shop.example"},
+            {"register-unsafely-without-email"},
+        ),
+    ],
+)
+def test_certbot_is_told_what_the_inventory_says(
+    tmp_path: Path, given: dict[str, str], more: dict[str, str], none: set[str]
+) -> None:
+    names = {"certificates_names": ["shop.example", "*.shop.example"]}
+    lines = render("certificates", "certbot.ini.j2", tmp_path, **names, **given)
+    told = dict(line.split(" = ", 1) for line in lines if " = " in line)
+    assert {"domains": "shop.example,*.shop.example", "key-type": "ecdsa", **more}.items() <= told.items()
+    assert not none & set(told)
+
+
 def test_a_boot_starts_the_timers_of_the_release_and_not_their_commands(tmp_path: Path) -> None:
     units = [{"name": "web", "kind": "web"}, {"name": "nightly", "kind": "timer"}]
     lines = render("application", "boot.service.j2", tmp_path, __application_units_here=units)

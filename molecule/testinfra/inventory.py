@@ -22,7 +22,7 @@ from ansible.vars.manager import VariableManager
 from testinfra import get_hosts
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-PREFIXES = ("ansible_", "project_", "certificates_", "nginx_", "ssh_", "postgresql_listen_", "broker_listen_")
+PREFIXES = ("ansible_", "project_", "certificates_names", "nginx_", "ssh_", "postgresql_listen_", "broker_listen_")
 MULTIPLEXING = "-o ControlMaster=auto -o ControlPersist=120s -o ControlPath={folder}/%C -o ServerAliveInterval=5"
 
 

@@ -112,8 +112,11 @@ class Site:
         )
 
     def context(self) -> ssl.SSLContext:
-        """Trust the inventory's own authority where it has one, else those of this machine."""
-        return ssl.create_default_context(cafile=self.authority if self.authority.exists() else None)
+        """Trust the authorities of this machine, and the inventory's own where it has one."""
+        context = ssl.create_default_context()
+        if self.authority.exists():
+            context.load_verify_locations(self.authority)
+        return context
 
     def host_header(self, port: int, default: int) -> str:
         return self.domain if port == default else f"{self.domain}:{port}"

@@ -31,6 +31,8 @@ CONVENTIONS = {
     "_static_url": rules.STATIC_URL,
     "_media_url": rules.MEDIA_URL,
     "base_reboot_time": rules.TIME_OR_NONE,
+    "certificates_names": network.CERTIFICATE_NAMES,
+    "certificates_acme_server": network.SERVER,
     "cache_memory_mb": rules.MEMORY,
     "_port": rules.PORT,
     "_seconds": rules.SECONDS,

@@ -153,6 +153,12 @@ NAMES = Rule(
     'each must be a host name in lower case, without scheme or port, or "*." and the domain whose names are meant',
     ["www.example.org", "*.example.org"],
 )
+CERTIFICATE_NAMES = Rule(lambda value: bool(value) and NAMES.accepts(value), NAMES.words, NAMES.example)
+SERVER = Rule(
+    lambda value: bool(re.fullmatch(rf"https://({SITE})(:[1-9][0-9]{{0,4}})?/\S*", value)),
+    "it must be the address of the server's directory, which begins with https://",
+    "https://acme-v02.api.letsencrypt.org/directory",
+)
 HOST = Rule(is_host, "it must be a host name or an IP address", "203.0.113.7")
 ADDRESSES = Rule(
     lambda value: all(map(is_address, value)),
