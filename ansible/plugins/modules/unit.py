@@ -77,6 +77,8 @@ def last_change(patterns: Iterable[str]) -> float:
 
 def journal(name: str, since: float) -> list[str]:
     """The unit's last lines. Events of requests, in JSON, would push out why something failed."""
+    # What it wrote just now may be on its way.
+    subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
     command = ["journalctl", f"--unit={name}", f"--since=@{int(since)}", "--no-pager", "--output=cat"]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return [line for line in said.splitlines() if not line.startswith("{")][-20:]
