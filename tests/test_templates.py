@@ -172,8 +172,8 @@ def test_a_certificate_is_for_all_names(tmp_path: Path) -> None:
     frontends = [{"domain": "app.example", "path": "/srv/app"}]
     given = {"project_other_domains": ["*.shop.example"], "project_redirect_domains": ["old.example"]}
     knows = templar("certificates", tmp_path, project_frontends=frontends, **given)
-    found = knows.template(trust_as_template("{{ certificates_other_domains }}"))
-    assert found == ["*.shop.example", "old.example", "app.example"]
+    found = knows.template(trust_as_template("{{ certificates_names }}"))
+    assert found == ["shop.example", "*.shop.example", "old.example", "app.example"]
 
 
 def test_no_name_but_the_project_s_reaches_more_than_the_health_check(tmp_path: Path) -> None:
