@@ -48,6 +48,24 @@ def test_a_right_value_passes(name: str, value: Any) -> None:
 
 def test_the_proxy_protocol_needs_a_proxy_to_believe() -> None:
     valid = {"nginx_proxy_protocol_enabled": True}
-    (sentence,) = sentences.describe_proxies(valid, lambda: "nginx.yml:1")
+    (sentence,) = sentences.describe_proxies(valid, 1, lambda: "nginx.yml:1")
     assert sentence.startswith("nginx_proxy_protocol_enabled is true, in nginx.yml:1, and no proxy is trusted")
-    assert not list(sentences.describe_proxies({**valid, "nginx_trusted_proxies": ["10.0.0.0/24"]}, str))
+    assert not list(sentences.describe_proxies({**valid, "nginx_trusted_proxies": ["10.0.0.0/24"]}, 1, str))
+
+
+@pytest.mark.parametrize(
+    ("given", "web_hosts", "refused"),
+    [
+        ({"certificates_source": "acme"}, 2, True),
+        ({"certificates_source": "acme"}, 1, False),
+        ({"certificates_source": "acme", "certificates_acme_hook_path": "dns.py"}, 2, False),
+        ({"certificates_source": "acme", "nginx_proxy_protocol_enabled": False}, 2, False),
+        ({"certificates_source": "provided"}, 2, False),
+    ],
+)
+def test_web_hosts_behind_the_proxy_protocol_cannot_ask_each_other(
+    given: dict[str, Any], web_hosts: int, refused: bool
+) -> None:
+    valid = {"nginx_proxy_protocol_enabled": True, "nginx_trusted_proxies": ["10.0.0.0/24"], **given}
+    found = list(sentences.describe_proxies(valid, web_hosts, lambda: "nginx.yml:1"))
+    assert ["the 2 web hosts could not ask each other" in sentence for sentence in found] == [True] * refused

@@ -104,4 +104,5 @@ class ActionModule(ActionBase):
         yield from sentences.describe_frontends(valid, partial(place, "project_frontends"))
         yield from sentences.describe_names(valid, place)
         yield from sentences.describe_ports(valid, partial(place, "project_https?_port"))
-        yield from sentences.describe_proxies(valid, partial(place, "nginx_proxy_protocol_enabled"))
+        web_hosts = len(variables["groups"].get("web", []))
+        yield from sentences.describe_proxies(valid, web_hosts, partial(place, "nginx_proxy_protocol_enabled"))

@@ -114,9 +114,18 @@ def describe_ports(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
         yield f"{' and '.join(PORTS)} are both {ports.pop()}, in {where()}: each needs its own port."
 
 
-def describe_proxies(valid: Mapping[str, Any], where: Where) -> Iterator[str]:
-    """A sentence about a balancer that would hide every client."""
-    if valid.get("nginx_proxy_protocol_enabled") and not valid.get("nginx_trusted_proxies"):
+def describe_proxies(valid: Mapping[str, Any], web_hosts: int, where: Where) -> Iterator[str]:
+    """Sentences about a balancer that would hide every client, or what an ACME server asks."""
+    if not valid.get("nginx_proxy_protocol_enabled"):
+        return
+    asked = valid.get("certificates_source") == "acme" and not valid.get("certificates_acme_hook_path")
+    if asked and web_hosts > 1:
+        yield (
+            f"nginx_proxy_protocol_enabled is true, in {where()}, and the {web_hosts} web hosts could not ask each "
+            "other for what an ACME server wants to see: set certificates_acme_hook_path to a program that sets a DNS "
+            "record, or let the balancer send X-Forwarded-For instead."
+        )
+    if not valid.get("nginx_trusted_proxies"):
         yield (
             f"nginx_proxy_protocol_enabled is true, in {where()}, and no proxy is trusted, so that all clients have "
             "the address of the balancer: add its network to nginx_trusted_proxies."
