@@ -109,7 +109,7 @@ class Authority:
     def address(self) -> str:
         return str(inventory.variables(self.host)["ansible_host"])
 
-    def choose(self, source: str, *names: str) -> None:
+    def choose(self, source: str, *names: str, **more: str) -> None:
         """Write what the operator would."""
         variables = {
             "certificates_source": source,
@@ -117,6 +117,7 @@ class Authority:
             "certificates_acme_server": f"https://{self.address}:14000/dir",
             "certificates_acme_account_id": "kid-1",
             "certificates_acme_account_secret": SECRET,
+            **more,
         }
         (self.inventory / "group_vars/all/certificates.yml").write_text(json.dumps(variables))
 
@@ -358,10 +359,20 @@ def test_a_name_that_leads_elsewhere_is_found_before_the_server_is_asked(public:
 
 
 def test_the_way_back_loses_no_request(public: Authority) -> None:
-    public.choose("self_signed")
+    """To a certificate that the operator brings, and to one of our own."""
+    # Of an authority that nobody knows, so that it is part of the chain.
+    chain = public.web[0].file(SHOWN).content_string + public.root
+    key = public.web[0].file("/etc/ssl/slipway/privkey.pem").content_string
     with asked([Site.on(host).beside(NAMES[1]) for host in public.web]) as failures:
+        public.choose("provided", certificates_provided_chain=chain, certificates_provided_key=key)
+        code, output = public.provision("certificates", "nginx_service")
+        assert code == 0, output
+        assert key not in output
+        assert [host.file(SHOWN).content_string.strip() for host in public.web] == [chain.strip()] * 2
+        assert [public.issuer(host) for host in public.web] == ["pebble", "pebble"]
+        assert not any(host.run("systemctl is-active slipway-certificate.timer").rc == 0 for host in public.web)
+        public.choose("self_signed")
         code, output = public.provision("certificates", "nginx_service")
     assert code == 0, output
     assert failures == []
     assert {public.issuer(host) for host in public.web} == {"Slipway slipway authority"}
-    assert not any(host.run("systemctl is-active slipway-certificate.timer").rc == 0 for host in public.web)
