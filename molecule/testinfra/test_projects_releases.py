@@ -196,6 +196,8 @@ def test_a_domain_or_a_port_of_another_project_is_refused(host: Host, given: dic
 
 def test_a_wrong_source_is_refused_before_the_host_changes(host: Host) -> None:
     given = {"project_name": "new", "project_domain": "new.test", "application_requirements_file": "uv.lock"}
+    # No ACME server knows that name.
+    given["certificates_source"] = "self_signed"
     done = play("stock", "site", "-e", json.dumps(given))
     assert done.returncode != 0
     assert "The project has no uv.lock: commit it, or name another in" in said(done)
