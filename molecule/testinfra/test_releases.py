@@ -11,7 +11,7 @@ import inventory
 import pytest
 from load import account, remove_accounts
 from releases import ONE_BY_ONE, Cluster, look
-from support import Secret, eventually, query, soak
+from support import Secret, Site, eventually, query, soak
 from testinfra.host import Host
 
 pytest_plugins = ["releases_fixtures"]
@@ -302,3 +302,30 @@ def test_configuration_and_front_ends_are_released_and_rolled_back_like_code(bas
     # Whichever page a browser still shows finds what it loads.
     for site in sites:
         assert [site.get(f"/assets/{path.name}").body for path in (old, new)] == [old.read_bytes(), b"new"]
+
+
+@pytest.mark.soak
+def test_a_new_main_name_leaves_no_second_without_an_answer(base: Cluster) -> None:
+    """Each run is asked under both names once a second, there and back."""
+    old = base.sites[0].domain
+    new = f"new.{old}"
+    there = {"project_domain": new, "project_other_domains": [old]}
+    for values, sentence in ((there, "will be answered, once DNS leads there"), ({}, "will no longer be answered")):
+        running = base.start("site", **values)
+        silent: list[str] = []
+        while running.process.poll() is None:
+            silent += [site.address for site in base.sites if not (answers(site, old) or answers(site, new))]
+            time.sleep(1)
+        running.wait()
+        assert running.process.returncode == 0, running.output
+        assert f"{new} {sentence}" in running.output
+        assert silent == []
+        assert all(answers(site, old) for site in base.sites)
+        assert [answers(site, new) for site in base.sites] == [bool(values)] * len(base.sites)
+
+
+def answers(site: Site, name: str) -> bool:
+    try:
+        return site.beside(name).get("/health/ready/").status == 200
+    except OSError:
+        return False
