@@ -59,6 +59,16 @@ def test_an_environment_is_made_once(tmp_path: Path, tools: Tools, requirements:
     assert f"--require-hashes --compile-bytecode --python={path}/bin/python {requirements}" in calls[1]
 
 
+def test_nobody_else_may_write_to_a_lock_of_uv(tmp_path: Path, tools: Tools) -> None:
+    locks = [tmp_path / path for path in ("tools/cache/.lock", "tools/cache/wheels/django.lock", "venvs/1/.lock")]
+    for lock in locks:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        lock.chmod(0o666)
+    tools.uv("pip", "sync")
+    assert [lock.stat().st_mode & 0o777 for lock in locks] == [0o644] * 3
+
+
 def test_an_environment_that_fails_does_not_count(tmp_path: Path, tools: Tools, requirements: str) -> None:
     (tmp_path / "tools/bin/uv").write_text("#!/bin/sh\necho 'error: No such package' >&2\nexit 1\n")
     venvs = Venvs(str(tmp_path), "shop", Pythons(str(tmp_path), "", ""))

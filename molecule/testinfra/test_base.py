@@ -88,3 +88,7 @@ def test_an_upgrade_counts_without_a_hand(host: Host) -> None:
 @pytest.mark.parametrize("unit", ["ssh", "nginx", "cron"])
 def test_an_upgrade_restarts_everything_else(needrestart: dict[str, int], unit: str) -> None:
     assert needrestart[unit] == 1
+
+
+def test_no_file_is_open_for_everybody_to_write(host: Host) -> None:
+    assert host.check_output("find / -xdev -type f -perm -o=w") == ""

@@ -55,7 +55,18 @@ class Tools:
             "UV_NO_PROGRESS": "1",
             **more,
         }
-        return self.log.run(os.path.join(self.root, "tools", "bin", "uv"), *words, cwd=cwd, **settings)
+        done = self.log.run(os.path.join(self.root, "tools", "bin", "uv"), *words, cwd=cwd, **settings)
+        self.close_locks()
+        return done
+
+    def close_locks(self) -> None:
+        """Let nobody else write to uv's locks, which it opens to everybody whatever the umask."""
+        cache, venvs = os.path.join(self.root, "tools", "cache"), os.path.join(self.root, "venvs")
+        paths = [os.path.join(folder, name) for folder, _, files in os.walk(cache) for name in files]
+        paths += [os.path.join(venvs, name, ".lock") for name in names(venvs)]
+        for path in paths:
+            if path.endswith(".lock") and os.path.exists(path):
+                os.chmod(path, 0o644)
 
     def poetry(self, *words: str, cwd: str) -> tuple[bool, str]:
         cache = os.path.join(self.root, "poetry", "cache")
