@@ -90,5 +90,52 @@ def test_an_upgrade_restarts_everything_else(needrestart: dict[str, int], unit: 
     assert needrestart[unit] == 1
 
 
+@pytest.fixture(scope="module")
+def kernel(host: Host) -> dict[str, tuple[str, str]]:
+    """Each setting of the kernel that a file names, as {name: (what the last file says, what counts)}.
+
+    A container cannot set what is its host's: what is read-only counts as it is written.
+    """
+    lines = host.check_output("/lib/systemd/systemd-sysctl --cat-config").splitlines()
+    pairs = [line.lstrip("-").split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
+    wanted = {name.strip(): value.strip() for name, value in pairs}
+    program = 'for path; do [ -w "$path" ] && echo "$path $(cat "$path")"; done; true'
+    paths = " ".join(f"/proc/sys/{name.replace('.', '/')}" for name in wanted if "*" not in name)
+    said = host.check_output(f"sh -c %s sh {paths}", program).splitlines()
+    live = {path.removeprefix("/proc/sys/").replace("/", "."): value for path, value in map(str.split, said)}
+    return {name: (value, live.get(name, value)) for name, value in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("dev.tty.ldisc_autoload", "0"),
+        ("fs.protected_fifos", "2"),
+        ("fs.protected_hardlinks", "1"),
+        ("fs.protected_regular", "2"),
+        ("fs.protected_symlinks", "1"),
+        ("fs.suid_dumpable", "0"),
+        ("kernel.dmesg_restrict", "1"),
+        ("kernel.kptr_restrict", "2"),
+        ("kernel.unprivileged_bpf_disabled", "1"),
+        ("kernel.yama.ptrace_scope", "1"),
+        ("net.ipv4.conf.all.accept_redirects", "0"),
+        ("net.ipv4.conf.default.log_martians", "1"),
+        ("net.ipv4.conf.all.rp_filter", "1"),
+        ("net.ipv4.conf.all.send_redirects", "0"),
+        ("net.ipv4.tcp_syncookies", "1"),
+        ("net.ipv6.conf.default.accept_source_route", "0"),
+    ],
+)
+def test_the_kernel_is_hardened(kernel: dict[str, tuple[str, str]], setting: str, value: str) -> None:
+    assert kernel[setting] == (value, value)
+
+
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+def test_an_interface_takes_no_redirect(host: Host, version: str) -> None:
+    """Either of `all` and its own would let it, and IPv6 asks its own alone."""
+    assert host.check_output(f"cat /proc/sys/net/{version}/conf/*/accept_redirects | sort --unique") == "0"
+
+
 def test_no_file_is_open_for_everybody_to_write(host: Host) -> None:
     assert host.check_output("find / -xdev -type f -perm -o=w") == ""
