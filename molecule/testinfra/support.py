@@ -217,6 +217,12 @@ def processes(host: Host) -> list[str]:
     return [name for name in ("web", "worker", "beat") if name in inventory.groups(host)]
 
 
+def exposure(host: Host, unit: str) -> float:
+    """What systemd thinks of a unit, the lower the better: one without a sandbox has 9.6."""
+    output = host.check_output("systemd-analyze security --no-pager %s", unit)
+    return float(re.findall(r"exposure level for \S+: ([\d.]+)", output)[0])
+
+
 def main_pid(host: Host, unit: str) -> int:
     """The unit's main process; 0 where there is none."""
     return int(host.check_output("systemctl show --property=MainPID --value %s", unit))

@@ -20,7 +20,7 @@ from typing import Any
 
 import inventory
 import pytest
-from support import MACHINES, ROOT, Site
+from support import MACHINES, ROOT, Site, exposure
 from testinfra.host import Host
 
 pytestmark = [pytest.mark.destructive, pytest.mark.slipway, pytest.mark.releases]
@@ -273,6 +273,7 @@ def test_each_web_host_gets_one_whichever_of_them_is_asked(public: Authority) ->
             "find /var/lib/slipway-certificate /etc/ssl/slipway/privkey.pem -type f -perm /077"
         )
         assert readable == ""
+        assert exposure(host, "slipway-certificate.service") <= 3.0
 
 
 @pytest.mark.soak

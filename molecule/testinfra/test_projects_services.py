@@ -5,7 +5,7 @@ import json
 import inventory
 import pytest
 from projects import MARKS, manage, pids
-from support import eventually
+from support import eventually, exposure
 from testinfra.host import Host
 
 pytestmark = MARKS
@@ -84,6 +84,7 @@ def test_a_cache_listens_where_it_should_only_and_returns_after_a_boot(host: Hos
         listed = host.check_output(f"ss --no-header --listening --tcp --numeric 'sport = {port}'").splitlines()
         assert [line.split()[3] for line in listed] == [f"{place}:{port}"]
         assert host.check_output("systemctl is-enabled redis-cache@%s.service", name) == "enabled"
+        assert exposure(host, f"redis-cache@{name}.service") <= 3.0
 
 
 def test_a_cache_says_nothing_without_its_password(host: Host) -> None:
