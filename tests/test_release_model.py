@@ -38,9 +38,20 @@ def test_what_a_step_needs_is_an_option(option: str, value: str, needed: tuple[s
     assert set(needed) <= set(options)
 
 
-def test_what_is_asked_of_django_runs_in_the_sandbox_of_the_processes() -> None:
-    unit = (ROOT / "roles/application/templates/sandbox.j2").read_text().splitlines()
-    assert {*django.SANDBOX, *django.APART} <= set(unit)
+@pytest.mark.parametrize(
+    ("properties", "missing"),
+    [
+        (
+            {*django.SANDBOX, *django.APART},
+            {"MemoryDenyWriteExecute", "ProcSubset", "RemoveIPC", "RestrictAddressFamilies"},
+        ),
+        (set(django.sandbox("shop")), {"PrivateTmp", "ProtectHome", "ProtectSystem", "RemoveIPC"}),
+    ],
+)
+def test_a_command_has_the_sandbox_of_the_processes_but_for(properties: set[str], missing: set[str]) -> None:
+    lines = (ROOT / "roles/application/templates/sandbox.j2").read_text().splitlines()
+    unit = {line for line in lines[lines.index("CapabilityBoundingSet=") :] if not line.startswith("#")}
+    assert {line.split("=")[0] for line in unit - properties} == missing
 
 
 def test_check_mode_is_no_option() -> None:

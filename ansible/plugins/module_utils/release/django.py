@@ -18,23 +18,40 @@ from ansible_collections.slipway.host.plugins.module_utils.release.log import Lo
 from ansible_collections.slipway.host.plugins.module_utils.release.model import Project
 from ansible_collections.slipway.host.plugins.module_utils.release.slots import Slots
 
-# Of what the units have in their sandbox.j2, as much as suits any command of a project, also one that a person types.
+# Of what the units have in their sandbox.j2, as much as suits any command of a project, also compilers and packagers.
 SANDBOX = (
     "CapabilityBoundingSet=",
+    "DevicePolicy=closed",
+    "IPAddressAllow=0.0.0.0/1 128.0.0.0/2 192.0.0.0/3 ::/1 fc00::/7 fe80::/10",
+    "IPAddressDeny=any",
     "LockPersonality=yes",
     "NoNewPrivileges=yes",
     "PrivateDevices=yes",
+    "PrivateUsers=yes",
     "ProtectClock=yes",
     "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
     "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
     "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
+    "RestrictNamespaces=yes",
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallErrorNumber=EPERM",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
 )
-# What a person types sees that person's files, as far as the project's user may; what nobody types sees none.
+# What a person types runs the code of the processes, and sees that person's files, as far as the project's user may.
+# What nobody types sees none.
 APART = ("PrivateTmp=yes", "ProtectHome=yes", "ProtectSystem=strict")
-BESIDE = ("ProtectSystem=full",)
+BESIDE = (
+    "MemoryDenyWriteExecute=yes",
+    "ProcSubset=pid",
+    "ProtectSystem=full",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+)
 
 
 def sandbox(user: str) -> list[str]:
