@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -96,9 +97,13 @@ def provision(host: Host, own: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def basic(password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"ada:{password}".encode()).decode()}
+
+
 @pytest.mark.destructive
-def test_locations_of_the_operator_are_served_until_they_are_removed(host: Host, site: Site, own: Path) -> None:
-    """A wrong one among them is refused with its file and line, and changes nothing."""
+def test_locations_and_users_of_the_operator_count_until_they_are_removed(host: Host, site: Site, own: Path) -> None:
+    """A wrong location is refused with its file and line, and changes nothing."""
     (own / "tested.conf").write_text('location = /tested {\n    return 200 "one";\n}\n')
     assert provision(host, own)[0] == 0
     answer = site.get("/tested")
@@ -116,11 +121,20 @@ def test_locations_of_the_operator_are_served_until_they_are_removed(host: Host,
     assert site.get("/tested").body == b"one"
 
     (own / "wrong.conf").unlink()
+    users = own.parent / "group_vars/all/users.yml"
+    users.write_text("nginx_basic_auth_users: {ada: let me in}\n")
     assert provision(host, own)[0] == 0
     assert site.get("/tested").body == b"two"
+    needed = (401, "A name and a password are needed.")
+    for headers, expected in (({}, True), (basic("let me"), True), (basic("let me in"), False)):
+        answer = site.get("/api/auth/me/", headers=headers)
+        # The API has logins of its own, and another message.
+        assert ((answer.status, answer.json["message"]) == needed) == expected
+    assert site.get("/health/ready/").status == 200
     code, output = provision(host, own)
     assert (code, "changed=0" in output) == (0, True), output
     (own / "tested.conf").unlink()
+    users.unlink()
     assert provision(host, own)[0] == 0
     assert site.get("/tested").status == 404
     assert host.check_output("ls /etc/nginx/locations/slipway") == ""
