@@ -45,6 +45,8 @@ ONLY_HOSTS = $(if $(LIMIT),--limit=$(call QUOTED,LIMIT))
 ONLY_TESTS = $(if $(K),-k $(call QUOTED,K))
 SPA := examples/spa
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
+# Reads the files as they are now; tools/audit.py reads the history.
+SECRETS = $(BIN)/kingfisher scan --quiet --no-update-check --config=.config/kingfisher.yaml --git-history=none
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
 # $(call SWITCH,NAME,variable): NAME=yes turns <variable>_enabled on.
 SWITCH = $(if $(filter yes,$($1)),-e '{"$2_enabled": true}')
@@ -176,7 +178,7 @@ check: $(SPA)/node_modules/.package-lock.json
 	@for tools in spa tests; do tools/install.sh $$tools || exit; done
 	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target lint unit contracts JOBS=$(PROCESSES)
 
-## lint: Check style, types, playbooks and the front end
+## lint: Check style, types, playbooks and the front end, and look for secrets
 lint: $(SPA)/node_modules/.package-lock.json
 	@tools/install.sh spa
 	@tools/install.sh tests
@@ -184,6 +186,7 @@ lint: $(SPA)/node_modules/.package-lock.json
 	@cd app && $(CURDIR)/.cache/app/bin/mypy --no-error-summary .
 	@$(BIN)/mypy && $(BIN)/mypy molecule/testinfra
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q
+	@git grep -lz --untracked '' | xargs -0 $(SECRETS)
 	@cd $(SPA) && $(NODE) npm run --silent check
 
 ## contracts: Test what needs no host
@@ -192,6 +195,12 @@ lint: $(SPA)/node_modules/.package-lock.json
 contracts:
 	@tools/install.sh pytest
 	@$(BIN)/python -m pytest --quiet $(or $(ONLY_TESTS),--numprocesses=$(PROCESSES)) --ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests
+
+## audit: Ask what is known to be vulnerable of what is locked, and look for secrets in the whole history
+audit:
+	@tools/install.sh spa
+	@tools/install.sh pytest
+	@$(NODE) $(BIN)/python tools/audit.py
 
 ## mutants: Break one line at a time, and see that a fast test notices
 ##   K=nginx            only mutants whose name has this

@@ -49,6 +49,7 @@ STARTS = {
     "--ignore=tests/heroku --ignore=tests/vagrant tests",
     "contracts K='source and not tarball'": "python -m pytest --quiet -k source and not tarball "
     "--ignore=tests/local_development --ignore=tests/heroku --ignore=tests/vagrant tests",
+    "audit": "python tools/audit.py",
     "mutants JOBS=3 K=nginx": "python tools/mutants.py --jobs=3 nginx",
     "unit K=test_origins": "pg_virtualenv -t sh -c DATABASE_URL=postgres://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/"
     'postgres python -m pytest --quiet "$@" sh -k test_origins',
@@ -95,10 +96,10 @@ def make(tmp_path: Path) -> Make:
     os.utime(tmp_path / "app/openapi.yaml", (0, 0))
     for script in set(re.findall(r"[\w/]+\.sh\b", MAKEFILE)):
         write_program(tmp_path / script)
-    for name in ("python", "ansible", "ansible-playbook", "ansible-lint", "ruff", "mypy", "molecule"):
+    for name in ("python", "ansible", "ansible-playbook", "ansible-lint", "kingfisher", "ruff", "mypy", "molecule"):
         write_program(tmp_path / ".venv/bin" / name)
     write_program(tmp_path / ".cache/app/bin/mypy")
-    for name in ("npm", "pg_virtualenv"):
+    for name in ("git", "npm", "pg_virtualenv"):
         write_program(tmp_path / "bin" / name)
 
     def run(words: str, **environment: str) -> Made:
