@@ -44,7 +44,7 @@ ONLY_TAGS = $(if $(UNKNOWN_TAGS),$(error TAGS has $(UNKNOWN_TAGS), which is no r
 ONLY_HOSTS = $(if $(LIMIT),--limit=$(call QUOTED,LIMIT))
 ONLY_TESTS = $(if $(K),-k $(call QUOTED,K))
 SPA := examples/spa
-COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header
+COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url
 # Reads the files as they are now; tools/audit.py reads the history.
 SECRETS = $(BIN)/kingfisher scan --quiet --no-update-check --config=.config/kingfisher.yaml --git-history=none
 NODE = PATH="$(CURDIR)/.cache/node/bin:$$PATH"
