@@ -30,7 +30,10 @@ def read_json(path: str) -> Json | None:
 def write_json(path: str, content: Json) -> None:
     """Replace a file in one step: who reads it sees the old or the new content."""
     draft = f"{path}.new"
-    with open(draft, "w") as file:
+    # Never through a link that somebody else left there.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(draft)
+    with open(draft, "x") as file:
         json.dump(content, file, indent=1)
         file.write("\n")
         file.flush()
