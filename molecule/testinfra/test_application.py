@@ -265,6 +265,13 @@ def test_a_release_belongs_to_root(host: Host) -> None:
     assert host.check_output(listing) == ""
 
 
+def test_a_release_lists_its_packages(host: Host) -> None:
+    listed = json.loads(host.file(f"{CURRENT}/release/.sbom.cdx.json").content_string)
+    assert listed["metadata"]["component"]["name"] == "slipway"
+    installed = host.check_output(f"{CURRENT}/release/.venv/bin/python -m django --version")
+    assert f"pkg:pypi/django@{installed}" in {component.get("purl") for component in listed["components"]}
+
+
 # --- secrets -------------------------------------------------------------------------------------------------------
 
 

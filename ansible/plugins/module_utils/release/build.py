@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
+from ansible_collections.slipway.host.plugins.module_utils.release import sbom
 from ansible_collections.slipway.host.plugins.module_utils.release.builds import PLAN_PREFIX
 from ansible_collections.slipway.host.plugins.module_utils.release.commands import run
 from ansible_collections.slipway.host.plugins.module_utils.release.django import parse, refusal
@@ -46,6 +47,7 @@ def build(host: Host, request: Request) -> Json:
         lists = {key: plan[key] for key in ("migrations", "leaves", "apps")}
         shape = host.project.shape
         host.builds.give(release, "root")
+        sbom.write(release, host.builds.path(release), host.project.name)
         host.builds.finish(release, built=now(), requirements=requirements, shape=shape, **about, **lists)
     reverse = to_reverse(host, request, attempt, plan["applied"])
     require_harmless(plan["findings"], request.breaking_migrations_enabled)
