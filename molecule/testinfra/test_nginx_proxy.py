@@ -95,6 +95,16 @@ def test_the_host_of_an_absolute_address_is_the_one_that_counts(application: Non
     assert (seen["Host"], seen["X-Forwarded-Host"]) == (site.domain, site.domain)
 
 
+def test_the_application_is_told_one_length(application: None, site: Site) -> None:
+    connection = site.open()
+    headers = {"Host": site.host_header(site.https_port, 443), "Transfer-Encoding": "chunked"}
+    connection.request("POST", "/", body=iter([b"four"]), headers=headers, encode_chunked=True)
+    seen = json.loads(connection.getresponse().read())
+    connection.close()
+    assert seen["Content-Length"] == "4"
+    assert "Transfer-Encoding" not in seen
+
+
 def test_an_answer_may_have_large_headers(application: None, site: Site) -> None:
     answer = site.get("/large")
     assert (answer.status, len(answer.headers["X-Large-24"])) == (200, 1000)

@@ -192,3 +192,4 @@ def test_a_cookie_that_names_no_session_is_a_401(db, value):
 
 def test_the_cookies_above_are_read_as_a_good_one_is(key):
     assert cookie(key).status_code == 200
+    assert cookie(key[:-1] + ("a" if key[-1] != "a" else "b")).status_code == 401

@@ -165,9 +165,12 @@ def test_a_login_makes_one_session(api, user):
     assert Session.objects.count() == 1
 
 
-def test_a_form_without_its_token_is_refused(api, user):
-    api.get("/admin/login/")
-    form = {"username": user.email, "password": PASSWORD}
+@pytest.mark.parametrize(
+    "change", [lambda token: "", lambda token: token[::-1], lambda token: f"{token}a"]
+)
+def test_a_form_without_its_token_is_refused(api, user, change):
+    token = api.get("/admin/login/").cookies["csrftoken"].value
+    form = {"username": user.email, "password": PASSWORD, "csrfmiddlewaretoken": change(token)}
     answer = api.post("/admin/login/", form, headers=OWN)
     assert (answer.status_code, "sessionid" in answer.cookies) == (403, False)
 
