@@ -14,6 +14,7 @@ BREAKING =
 REVERSE =
 UNCOMMITTED =
 DRIFT =
+SAVE =
 JSON =
 YES =
 ifeq ($(origin JOBS),undefined)
@@ -54,6 +55,8 @@ SWITCH = $(if $(filter yes,$($1)),-e '{"$2_enabled": true}')
 QUOTED = '$(subst ','\'',$(value $1))'
 # The program that boots hosts, tools/lab, and what it imports.
 LAB = PYTHONPATH=tools:ansible/collections
+# What grades them, tools/grade, and what it imports.
+GRADE = PYTHONPATH=tools:ansible/collections:molecule/testinfra
 # These print one table, or with JSON=yes one document, and nothing else on standard output.
 ASK = ANSIBLE_STDOUT_CALLBACK=slipway.host.status $(if $(filter yes,$(JSON)),STATUS_FORMAT=json) $(BIN)/ansible-playbook -i $(INVENTORY)
 # $(call CONFIRM,playbook,what it does): ask, once a day, before it changes the hosts of a remote ENV.
@@ -170,6 +173,20 @@ history:
 verify:
 	@tools/install.sh pytest
 	@$(BIN)/python -m pytest --quiet molecule/testinfra --hosts=$(if $(LIMIT),$(call QUOTED,LIMIT),all) $(ONLY_TESTS) --ansible-inventory=$(INVENTORY) -m "not destructive"
+
+## grade: Let outside programs grade the hosts: docs/security.md
+##   LIMIT=web1         only this host
+##   K=lynis            only graders whose name has this
+##   SAVE=yes           write the table into docs/security.md
+grade: tools/grade/node_modules/.package-lock.json
+	@tools/install.sh hosts
+	@tools/install.sh pytest
+	@$(GRADE) $(BIN)/python -m grade $(INVENTORY) $(if $(LIMIT),--limit=$(call QUOTED,LIMIT)) $(if $(K),--only=$(call QUOTED,K)) $(if $(filter yes,$(SAVE)),--save)
+
+tools/grade/node_modules/.package-lock.json: tools/grade/package-lock.json
+	@tools/install.sh spa
+	@echo "Installing Mozilla's HTTP Observatory"
+	@cd tools/grade && $(NODE) npm ci --silent --ignore-scripts
 
 ##@ Develop
 ## check: Run lint, contracts and unit tests: under 3 minutes
@@ -301,4 +318,4 @@ lock:
 
 ## clean: Also remove the base images and the tools
 clean: down
-	@rm -rf .cache .venv tests/heroku/node_modules $(SPA)/dist $(SPA)/node_modules $(SPA)/src/client
+	@rm -rf .cache .venv tests/heroku/node_modules tools/grade/node_modules $(SPA)/dist $(SPA)/node_modules $(SPA)/src/client

@@ -41,6 +41,8 @@ STARTS = {
     "history ENV=staging JSON=yes": "ansible-playbook -i inventories/staging ansible/history.yml",
     "verify ENV=staging LIMIT=web1 K=maintenance": "python -m pytest --quiet molecule/testinfra --hosts=web1 "
     "-k maintenance --ansible-inventory=inventories/staging -m not destructive",
+    "grade ENV=staging LIMIT=web1 K=lynis SAVE=yes": "python -m grade inventories/staging --limit=web1 --only=lynis "
+    "--save",
     "check JOBS=3": "python -m pytest --quiet --numprocesses=3 --ignore=tests/local_development --ignore=tests/heroku "
     "--ignore=tests/vagrant tests",
     "contracts": f"python -m pytest --quiet --numprocesses={len(os.sched_getaffinity(0))} "
@@ -85,11 +87,11 @@ def make(tmp_path: Path) -> Make:
     (tmp_path / "tools/arguments.py").write_text((ROOT / "tools/arguments.py").read_text())
     for name in ("roles", "inventories"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for folder in ("app", "tests/heroku", "examples/spa", ".cache"):
+    for folder in ("app", "tests/heroku", "tools/grade", "examples/spa", ".cache"):
         (tmp_path / folder).mkdir(parents=True)
     # Newer than what they are made of, so that nothing is installed or built.
     for made in ("package-lock.json", "node_modules/.package-lock.json", "dist/index.html"):
-        for folder in ("tests/heroku", "examples/spa"):
+        for folder in ("tests/heroku", "tools/grade", "examples/spa"):
             (tmp_path / folder / made).parent.mkdir(exist_ok=True)
             (tmp_path / folder / made).touch()
     (tmp_path / "app/openapi.yaml").touch()
