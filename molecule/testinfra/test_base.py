@@ -139,3 +139,23 @@ def test_an_interface_takes_no_redirect(host: Host, version: str) -> None:
 
 def test_no_file_is_open_for_everybody_to_write(host: Host) -> None:
     assert host.check_output("find / -xdev -type f -perm -o=w") == ""
+
+
+def test_nothing_runs_from_shared_memory(host: Host) -> None:
+    try:
+        assert host.run("cp /bin/true /dev/shm/probe && /dev/shm/probe").rc == 126
+    finally:
+        host.run("rm -f /dev/shm/probe")
+
+
+@pytest.mark.parametrize("module", ["dccp", "tipc", "usb-storage"])
+def test_what_a_server_does_not_need_stays_out_of_the_kernel(host: Host, module: str) -> None:
+    assert f"install {module} /bin/false" in host.file("/etc/modprobe.d/slipway.conf").content_string.splitlines()
+
+
+def test_homes_are_closed_to_others(host: Host) -> None:
+    assert host.check_output("find /home -mindepth 1 -maxdepth 1 -type d -perm /007") == ""
+
+
+def test_a_prompt_that_nobody_answers_ends(host: Host) -> None:
+    assert host.check_output("bash --login -c 'echo $TMOUT; (TMOUT=0) 2>&1 | grep -c readonly'").split() == ["900", "1"]

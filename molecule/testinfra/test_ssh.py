@@ -35,7 +35,10 @@ def effective(host: Host) -> dict[str, str]:
         ("allowagentforwarding", "no"),
         ("allowstreamlocalforwarding", "no"),
         ("permittunnel", "no"),
-        ("maxauthtries", "4"),
+        ("maxauthtries", "3"),
+        ("maxsessions", "4"),
+        ("loglevel", "VERBOSE"),
+        ("tcpkeepalive", "no"),
         ("logingracetime", "30"),
     ],
 )

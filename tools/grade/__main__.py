@@ -29,6 +29,7 @@ EVERY: dict[str, Grader] = {
     "lynis": system.lynis,
     "openscap": system.openscap,
     "systemd": system.exposure,
+    "baseline": application.baseline,
 }
 # What does more than ask.
 ATTACKS = ("schemathesis", "sqlmap", "nmap")

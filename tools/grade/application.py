@@ -1,4 +1,4 @@
-"""What is said of the application: Django's own checks, and schemathesis."""
+"""What is said of the application: Django's own checks, schemathesis, and our tests of dev-sec's facts."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def tested(target: Target, module: str) -> tuple[str, bool]:
 def schemathesis(target: Target) -> Iterator[Row]:
     seen, holds = tested(target, "test_schema.py")
     yield Row("schemathesis", version("schemathesis"), target.site.origin, "all checks, logged in and not", seen, holds)
+
+
+def baseline(target: Target) -> Iterator[Row]:
+    seen, holds = tested(target, "test_baseline.py")
+    yield Row("dev-sec baselines", "ours", target.name, "each passes, or is waived (xfailed)", seen, holds)
