@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.host.plugins.module_utils.errors import UserError
 from grade import __main__ as front
-from grade import network, page, system, web
+from grade import application, network, page, system, web
 from grade.row import COLUMNS, Row, table
 from grade.waivers import FILE, waivers
 
@@ -65,6 +65,13 @@ def test_only_a_port_that_answers_is_open() -> None:
 def test_the_exposure_of_each_unit_is_read() -> None:
     assert system.exposures(LISTING) == {"nginx.service": 9.6, "shop-web@blue.service": 1.0}
     assert system.kind("postgresql@15-main.service") == "postgresql@.service"
+
+
+def test_a_parameter_that_takes_sql_is_named() -> None:
+    tried = "[INFO] testing for SQL injection on GET parameter 'id'\n"
+    assert application.judge_injection(tried) == ("0 of 1 parameters", True)
+    assert application.judge_injection(f"{tried}Parameter: id (GET)\n") == ("1 of 1 parameters; id (GET)", False)
+    assert not application.judge_injection("[CRITICAL] unable to connect\n")[1]
 
 
 def test_each_suggestion_of_lynis_has_a_name_of_its_own() -> None:

@@ -21,6 +21,7 @@ WEB: dict[str, Grader] = {
     "testssl": web.testssl,
     "observatory": web.observatory,
     "schemathesis": application.schemathesis,
+    "sqlmap": application.sqlmap,
     "django": application.django,
 }
 EVERY: dict[str, Grader] = {

@@ -39,6 +39,11 @@ class Target:
         return "web" in self.variables["group_names"]
 
     @property
+    def is_example(self) -> bool:
+        """Whether it runs the API of this repository, and no other project."""
+        return str(self.variables["project_name"]) == "slipway"
+
+    @property
     def site(self) -> Site:
         return Site.on(self.host)
 

@@ -53,7 +53,8 @@ def judge_tls(found: list[dict[str, str]], least: int) -> tuple[str, bool]:
 def observatory(target: Target) -> Iterator[Row]:
     version = json.loads((PACKAGE / "package.json").read_text())["version"]
     site = target.site
-    pages = [(name, site.domain, *page) for name, page in PAGES.items()]
+    known = PAGES if target.is_example else {"site": ("/", 100)}
+    pages = [(name, site.domain, *page) for name, page in known.items()]
     pages += [("app", frontend["domain"], "/", 100) for frontend in target.variables.get("project_frontends", [])]
     for name, domain, path, least in pages:
         seen, holds = judge_page(scan(target, domain + path), least)
