@@ -115,3 +115,13 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path, monkeypatch: pyte
     assert written.startswith(f"before\n{page.BEGIN}Seen on ")
     assert written.endswith(f"{page.END}after\n")
     assert "earlier" not in written
+
+
+def test_the_page_shows_a_run() -> None:
+    shown = page.PAGE.read_text().partition(page.BEGIN)[2].partition(page.END)[0]
+    assert re.match(r"Seen on \d{4}-\d\d-\d\d \(\w+: \w+ [\d.]+\)\.\n\n\| ", shown)
+    header, _, *rows = [re.split(r" +\| *", line.removeprefix("| ")) for line in shown.splitlines()[2:]]
+    assert tuple(header[:-1]) == COLUMNS
+    assert {row[5] for row in rows} <= {"yes", "**no**"}
+    graders = {row[0] for row in rows}
+    assert graders >= {"testssl.sh", "HTTP Observatory", "ssh-audit", "nmap", "lynis", "OpenSCAP", "systemd-analyze"}

@@ -16,6 +16,8 @@ CONTENT = "usr/share/xml/scap/ssg/content"
 PROFILES = ("cis_level1_server", "anssi_bp28_intermediary")
 # systemd's own figure, from 0 (shut) to 10 (open): what runs the project, and what else listens.
 PROJECT_LIMIT, LISTENER_LIMIT = 1.0, 3.0
+# What speaks with strangers, or for them, whether it listens for the network or not.
+SPEAKERS = re.compile(r"(nginx|fail2ban|rabbitmq-server|epmd|postgresql@.+|redis-server)\.service")
 # The unit of each process that listens for the network.
 LISTENERS = (
     r"for pid in $(ss -Hlntup | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u); do"
@@ -27,8 +29,10 @@ def exposure(target: Target) -> Iterator[Row]:
     waived = waivers("systemd")
     version = target.run("systemctl --version").split()[1]
     listing = exposures(target.run("systemd-analyze security --no-pager"))
-    project = re.compile(rf"{re.escape(target.variables['project_name'])}-(web|worker|beat|release)@.*\.service")
-    limits = dict.fromkeys(set(target.run(LISTENERS).split()) & set(listing), LISTENER_LIMIT)
+    name = re.escape(target.variables["project_name"])
+    project = re.compile(rf"{name}(-(web|worker|beat|release)@.*)?\.service")
+    listeners = {*target.run(LISTENERS).split(), *filter(SPEAKERS.fullmatch, listing)}
+    limits = dict.fromkeys(listeners & set(listing), LISTENER_LIMIT)
     limits |= {unit: PROJECT_LIMIT for unit in listing if project.fullmatch(unit)}
     for unit, limit in sorted(limits.items()):
         reason = waived.get(kind(unit)) if listing[unit] > limit else None

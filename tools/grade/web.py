@@ -20,8 +20,8 @@ from grade.waivers import waivers
 
 PACKAGE = Path(__file__).with_name("node_modules") / "@mdn/mdn-http-observatory"
 BAD = ("MEDIUM", "HIGH", "CRITICAL", "FATAL")
-# With suites of 128 bits, which RFC 8446 demands, and without.
-USUAL, STRICT = 96, 100
+# The most that suites of 128 bits leave, and RFC 8446 demands those.
+LEAST_TLS = 96
 # What is graded, its path, and the least that it must reach.
 PAGES = {"API": ("/", 130), "admin": ("/admin/login/", 130), "docs": ("/api/docs/", 100)}
 
@@ -35,9 +35,8 @@ def testssl(target: Target) -> Iterator[Row]:
             command.append("--add-ca=/mnt/ca.crt")
         image.inside(*command, site.origin, folder=Path(folder))
         found = json.loads(Path(folder, "found.json").read_text())
-    least = STRICT if target.variables.get("nginx_tls_strict_enabled") else USUAL
-    seen, holds = judge_tls(found, least)
-    wanted = f"A+ {least}, nothing of medium or worse"
+    seen, holds = judge_tls(found, LEAST_TLS)
+    wanted = f"A+ {LEAST_TLS}, nothing of medium or worse"
     yield Row("testssl.sh", image.version("testssl.sh"), site.origin, wanted, seen, holds)
 
 
