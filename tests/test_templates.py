@@ -12,7 +12,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from repository import ROOT
 
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "project_name": "shop",
     "project_domain": "shop.example",
     "nginx_upstream_socket": "/srv/shop/current/web.sock",
@@ -229,6 +229,29 @@ def test_a_site_for_a_few_asks_for_a_password(tmp_path: Path) -> None:
     assert "auth_basic $realm_shop;" in render("nginx", "users.conf.j2", tmp_path, **given)
     assert "auth_basic $realm_shop;" not in render("nginx", "users.conf.j2", tmp_path)
     assert render("nginx", "users.j2", tmp_path, **given)[-1] == "ada:{PLAIN}one two"
+
+
+def strict(asked: bool) -> dict[str, Any]:
+    """The facts of a host where another project has the strict ciphers, or has not."""
+    return {**GIVEN["ansible_facts"], "ansible_local": {"slipway_other": {"tls_strict": asked}, "slipway_old": {}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "bits"),
+    [
+        ({}, {"128", "256"}),
+        ({"nginx_tls_strict_enabled": True}, {"256"}),
+        ({"ansible_facts": strict(True)}, {"256"}),
+        ({"ansible_facts": strict(False)}, {"128", "256"}),
+    ],
+)
+def test_one_project_makes_the_ciphers_of_a_host_strict(tmp_path: Path, given: dict[str, Any], bits: set[str]) -> None:
+    lines = render("nginx", "nginx.conf.j2", tmp_path, **given)
+    (ciphers,) = [line for line in lines if line.startswith("ssl_ciphers ")]
+    assert set(re.findall(r"AES(\d+)", ciphers)) == bits
+    assert ciphers.count("CHACHA20") == 2
+    chosen = [line for line in lines if line.startswith("ssl_conf_command Ciphersuites ")]
+    assert [re.findall(r"AES_(\d+)", line) for line in chosen] == [["256"]] * ("128" not in bits)
 
 
 def test_no_proxy_is_trusted_by_default(site: list[str]) -> None:
