@@ -19,8 +19,10 @@ def knock(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
 def effective(host: Host) -> dict[str, str]:
     """sshd's settings, as it reads them itself."""
     lines = host.check_output("sshd -T").splitlines()
-    # OpenSSH 10 writes them in mixed case.
-    return {name.lower(): value for name, _, value in (line.partition(" ") for line in lines)}
+    # OpenSSH 10 writes them in mixed case, and 10.6 one `no` as `false`.
+    return {
+        name.lower(): {"false": "no"}.get(value, value) for name, _, value in (line.partition(" ") for line in lines)
+    }
 
 
 @pytest.mark.parametrize(
