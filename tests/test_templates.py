@@ -231,22 +231,13 @@ def test_a_site_for_a_few_asks_for_a_password(tmp_path: Path) -> None:
     assert render("nginx", "users.j2", tmp_path, **given)[-1] == "ada:{PLAIN}one two"
 
 
-def strict(asked: bool) -> dict[str, Any]:
-    """The facts of a host where another project has the strict ciphers, or has not."""
-    return {**GIVEN["ansible_facts"], "ansible_local": {"slipway_other": {"tls_strict": asked}, "slipway_old": {}}}
-
-
 @pytest.mark.parametrize(
-    ("given", "bits"),
-    [
-        ({}, {"128", "256"}),
-        ({"nginx_tls_strict_enabled": True}, {"256"}),
-        ({"ansible_facts": strict(True)}, {"256"}),
-        ({"ansible_facts": strict(False)}, {"128", "256"}),
-    ],
+    ("own", "other", "bits"), [(False, False, {"128", "256"}), (True, False, {"256"}), (False, True, {"256"})]
 )
-def test_one_project_makes_the_ciphers_of_a_host_strict(tmp_path: Path, given: dict[str, Any], bits: set[str]) -> None:
-    lines = render("nginx", "nginx.conf.j2", tmp_path, **given)
+def test_one_project_makes_the_ciphers_of_a_host_strict(tmp_path: Path, own: bool, other: bool, bits: set[str]) -> None:
+    projects = {"slipway_other": {"tls_strict": other}, "slipway_old": {}}
+    facts = {**GIVEN["ansible_facts"], "ansible_local": projects}
+    lines = render("nginx", "nginx.conf.j2", tmp_path, nginx_tls_strict_enabled=own, ansible_facts=facts)
     (ciphers,) = [line for line in lines if line.startswith("ssl_ciphers ")]
     assert set(re.findall(r"AES(\d+)", ciphers)) == bits
     assert ciphers.count("CHACHA20") == 2
