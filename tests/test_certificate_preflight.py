@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import plays
 import pytest
-import yaml
 from certificate_files import sign
-from repository import ROOT
 
 ALONE = sign("shop.example", "shop.example", begin=datetime.datetime.now(datetime.timezone.utc))
 
@@ -20,15 +16,8 @@ ALONE = sign("shop.example", "shop.example", begin=datetime.datetime.now(datetim
 def preflight(folder: Path, **given: Any) -> str:
     """What the tasks say of the names and sources that `given` has."""
     known = {"project_name": "shop", "project_domain": "shop.example", "project_admins": []}
-    known |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     task = {"ansible.builtin.import_role": {"name": "certificates", "tasks_from": "preflight"}}
-    play = {"hosts": "all", "gather_facts": False, "vars": {**known, **given}, "tasks": [task]}
-    (folder / "play.yml").write_text(yaml.safe_dump([play]))
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "1000"}
-    environment |= {"ANSIBLE_STDOUT_CALLBACK": "slipway.host.progress"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "web1,", "play.yml"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return " ".join(done.stdout.split())
+    return plays.run(folder, [plays.play(task, **(known | given))])[1]
 
 
 @pytest.mark.parametrize(

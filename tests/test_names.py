@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import plays
 import pytest
 import yaml
 from repository import ROOT
@@ -24,16 +22,11 @@ def said(folder: Path, before: list[str] | None, now: list[str]) -> str:
         "nginx_other_domains": now[1:],
         "ansible_facts": facts,
     }
-    given |= {"nginx_redirect_domains": [], "nginx_frontend_domains": [], "ansible_connection": "local"}
+    given |= {"nginx_redirect_domains": [], "nginx_frontend_domains": []}
     tasks = str(ROOT / "roles/nginx/tasks/names.yml")
-    play = {"hosts": "all", "gather_facts": False, "vars": given, "tasks": [{"ansible.builtin.import_tasks": tasks}]}
-    (folder / "play.yml").write_text(yaml.safe_dump([play]))
-    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "slipway.host.progress", "COLUMNS": "1000"}
-    environment |= {"ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/ansible/collections"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "web1,", "play.yml"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    return " ".join(done.stdout.split())
+    code, output = plays.run(folder, [plays.play({"ansible.builtin.import_tasks": tasks}, **given)])
+    assert code == 0, output
+    return output
 
 
 COME = "new.example will be answered, once DNS leads there."

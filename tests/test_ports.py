@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import plays
 import pytest
 import yaml
 from repository import ROOT
@@ -30,19 +29,13 @@ def preflight(folder: Path, web: str, *groups: str) -> str:
         "project_http_port": 80,
         "project_https_port": 443,
         "__project_cache_port": 6380,
-        "ansible_connection": "local",
+        "__project_groups": list(groups),
+        "ansible_become": False,
     }
-    given |= {"__project_groups": list(groups), "ansible_become": False, "ansible_python_interpreter": sys.executable}
     tasks = str(ROOT / "roles/project/tasks/ports.yml")
-    play = {"hosts": "all", "gather_facts": False, "vars": given, "tasks": [{"ansible.builtin.import_tasks": tasks}]}
-    (folder / "play.yml").write_text(yaml.safe_dump([play]))
     (folder / "hosts").write_text("".join(f"[{group}]\nweb1\n" for group in groups))
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "COLUMNS": "1000"}
-    environment |= {"ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/ansible/collections"}
-    environment |= {"ANSIBLE_STDOUT_CALLBACK": "slipway.host.progress"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "play.yml"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return " ".join(done.stdout.split())
+    here = [plays.play({"ansible.builtin.import_tasks": tasks}, **given)]
+    return plays.run(folder, here, hosts="hosts", PATH=f"{folder}:{os.environ['PATH']}")[1]
 
 
 @pytest.mark.parametrize(

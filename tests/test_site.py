@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import plays
 import pytest
-import yaml
 from repository import ROOT, load
 
 REFUSED = "web2 cannot go on, as said above, so nothing was changed on any host."
@@ -19,23 +16,10 @@ def said(folder: Path, refuse: str, *options: str) -> str:
     (gate,) = [play for play in load(ROOT / "ansible/site.yml") if play["name"] == "All hosts or none"]
     preflight = {"ansible.builtin.fail": {"msg": "A certificate."}, "when": refuse}
     change = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} changes"}}
-    plays = [{"hosts": "all", "gather_facts": False, "tasks": [task]} for task in (preflight, change)]
-    (folder / "play.yml").write_text(yaml.safe_dump([plays[0], gate, plays[1]]))
-    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "slipway.host.progress", "COLUMNS": "1000"}
-    environment |= {"ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/ansible/collections"}
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        "-c",
-        "local",
-        "-i",
-        "web1,web2,data",
-        "play.yml",
-    ]
-    done = subprocess.run(
-        [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode == 0) == (refuse == "false"), done.stdout
-    return " ".join(done.stdout.split())
+    around = [plays.play(preflight), gate, plays.play(change)]
+    code, output = plays.run(folder, around, "--connection=local", *options, hosts="web1,web2,data")
+    assert (code == 0) == (refuse == "false"), output
+    return output
 
 
 def test_no_host_changes_when_one_is_refused(tmp_path: Path) -> None:
